@@ -1,0 +1,3 @@
+//! Tar and its company: reading, writing, decompressing and safely extracting archives.
+
+#![forbid(unsafe_code)]

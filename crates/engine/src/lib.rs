@@ -1,0 +1,3 @@
+//! The verbs of the engine.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Output of a container, kept and read back.
+
+#![forbid(unsafe_code)]

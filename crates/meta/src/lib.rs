@@ -1,0 +1,2 @@
+//! The record file.
+#![forbid(unsafe_code)]

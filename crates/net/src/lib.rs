@@ -1,0 +1,3 @@
+//! Links, addresses, rules and names of containers.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,14 @@
+//! The kernel door: every `unsafe` block of the house, each behind a safe function.
+//!
+//! Vocabulary: a *call* is one function of this crate; it names itself to [`failpoint::pass`]
+//! before it enters the kernel, so that a test can fail it, delay it or kill the process there.
+//!
+//! Invariants: no policy here: no retries (but `EINTR`), no logging, no paths of ours. Callers
+//! get the errno and the name of the call; they add the object it was about. Callers never see
+//! a raw descriptor, only `OwnedFd` and `BorrowedFd`.
+
+pub mod error;
+pub mod failpoint;
+
+pub use error::{Error, Result, errno_text};
+pub use rustix::io::Errno;

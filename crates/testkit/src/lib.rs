@@ -1,0 +1,3 @@
+//! What tests share: temporary roots, engines under test, snapshot filters.
+
+#![forbid(unsafe_code)]

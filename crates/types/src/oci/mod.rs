@@ -1,0 +1,4 @@
+//! Documents of the Open Container Initiative.
+
+pub mod image;
+pub mod runtime;

@@ -1,0 +1,3 @@
+//! One suite, any engine, any client; the cases are in `tests/`.
+
+#![forbid(unsafe_code)]
