@@ -57,7 +57,9 @@ impl Group {
                 return Ok(value);
             }
             state = if state.busy {
-                self.committed.wait(state).unwrap_or_else(PoisonError::into_inner)
+                self.committed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner)
             } else {
                 self.lead(state, &commit)
             };

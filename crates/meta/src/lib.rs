@@ -39,7 +39,10 @@ pub struct Table<V> {
 impl<V> Table<V> {
     /// Names a table.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, record: PhantomData }
+        Self {
+            name,
+            record: PhantomData,
+        }
     }
 
     fn definition(&self) -> TableDefinition<'static, &'static str, &'static [u8]> {
@@ -74,7 +77,9 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A record was written by a newer release.
-    #[error("record {key:?} in table {table} has version {version}; this release reads version {RECORD_VERSION}")]
+    #[error(
+        "record {key:?} in table {table} has version {version}; this release reads version {RECORD_VERSION}"
+    )]
     Version {
         /// The table.
         table: &'static str,
@@ -115,7 +120,9 @@ pub trait Read {
 
     /// Returns the record of `key`.
     fn get<V: DeserializeOwned>(&self, table: &Table<V>, key: &str) -> Result<Option<V>> {
-        self.raw(table.name, key)?.map(|bytes| decode(table.name, key, &bytes)).transpose()
+        self.raw(table.name, key)?
+            .map(|bytes| decode(table.name, key, &bytes))
+            .transpose()
     }
 
     /// Returns all records in order of their keys.
@@ -148,8 +155,14 @@ impl Meta {
         let database = redb::Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create(path)
-            .map_err(|e| Error::Open { path: path.to_owned(), source: Box::new(e.into()) })?;
-        Ok(Self { database, group: Group::default() })
+            .map_err(|e| Error::Open {
+                path: path.to_owned(),
+                source: Box::new(e.into()),
+            })?;
+        Ok(Self {
+            database,
+            group: Group::default(),
+        })
     }
 
     /// Returns a reading of what is committed now.
@@ -165,7 +178,11 @@ impl Meta {
     ) -> Result<T, E> {
         self.group.run(
             |before| {
-                let txn = Txn { database: &self.database, before, own: RefCell::default() };
+                let txn = Txn {
+                    database: &self.database,
+                    before,
+                    own: RefCell::default(),
+                };
                 let value = change(&txn)?;
                 Ok((value, txn.own.into_inner()))
             },
@@ -200,13 +217,17 @@ impl Txn<'_> {
             key: key.to_owned(),
             source,
         })?;
-        self.own.borrow_mut().insert((table.name, key.to_owned()), Some(bytes));
+        self.own
+            .borrow_mut()
+            .insert((table.name, key.to_owned()), Some(bytes));
         Ok(())
     }
 
     /// Removes a record; a missing one is no error.
     pub fn delete<V>(&self, table: &Table<V>, key: &str) -> Result<()> {
-        self.own.borrow_mut().insert((table.name, key.to_owned()), None);
+        self.own
+            .borrow_mut()
+            .insert((table.name, key.to_owned()), None);
         Ok(())
     }
 }
@@ -234,11 +255,14 @@ impl Read for Txn<'_> {
     }
 
     fn raw_scan(&self, table: &'static str) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut all: BTreeMap<String, Vec<u8>> =
-            raw_scan(&self.database.begin_read()?, table)?.into_iter().collect();
+        let mut all: BTreeMap<String, Vec<u8>> = raw_scan(&self.database.begin_read()?, table)?
+            .into_iter()
+            .collect();
         let own = self.own.borrow();
         for ((_, key), value) in self.before.into_iter().chain([&*own]).flat_map(|change| {
-            change.range((table, String::new())..).take_while(|((name, _), _)| *name == table)
+            change
+                .range((table, String::new())..)
+                .take_while(|((name, _), _)| *name == table)
         }) {
             match value {
                 Some(bytes) => all.insert(key.clone(), bytes.clone()),
@@ -279,8 +303,13 @@ fn raw_scan(txn: &redb::ReadTransaction, table: &'static str) -> Result<Vec<(Str
 
 fn decode<V: DeserializeOwned>(table: &'static str, key: &str, bytes: &[u8]) -> Result<V> {
     match bytes.split_first() {
-        Some((&RECORD_VERSION, json)) => serde_json::from_slice(json)
-            .map_err(|source| Error::Record { table, key: key.to_owned(), source }),
+        Some((&RECORD_VERSION, json)) => {
+            serde_json::from_slice(json).map_err(|source| Error::Record {
+                table,
+                key: key.to_owned(),
+                source,
+            })
+        }
         version => Err(Error::Version {
             table,
             key: key.to_owned(),

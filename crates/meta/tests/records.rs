@@ -61,7 +61,10 @@ mod tests {
         assert!(failed.is_err());
         let view = meta.read().unwrap();
         assert_eq!(view.get(&NUMBERS, "a").unwrap(), Some(1));
-        assert_eq!(view.scan(&WORDS).unwrap(), [("a".to_owned(), "one".to_owned())]);
+        assert_eq!(
+            view.scan(&WORDS).unwrap(),
+            [("a".to_owned(), "one".to_owned())]
+        );
         assert_eq!(view.get(&NUMBERS, "b").unwrap(), None);
     }
 
@@ -92,6 +95,9 @@ mod tests {
     #[test]
     fn a_second_owner_is_refused() {
         let (dir, _meta) = file();
-        assert!(matches!(Meta::open(&dir.path().join("meta.redb")), Err(Error::Open { .. })));
+        assert!(matches!(
+            Meta::open(&dir.path().join("meta.redb")),
+            Err(Error::Open { .. })
+        ));
     }
 }

@@ -284,7 +284,11 @@ pub fn encode(message: &Message) -> Packet {
         Message::Event(event) => (3, 0, serde_json::to_vec(event)),
     };
     let body = body.expect("these types have string keys and no failing serializer");
-    let flag = if body.len() > INLINE_MAX { BODY_IN_MEMFD } else { 0 };
+    let flag = if body.len() > INLINE_MAX {
+        BODY_IN_MEMFD
+    } else {
+        0
+    };
     let len = u32::try_from(body.len()).expect("a body is far below 4 GiB");
     let mut header = [0; HEADER_LEN];
     header[0..4].copy_from_slice(&len.to_le_bytes());
@@ -315,7 +319,9 @@ pub fn decode_header(packet: &[u8]) -> Result<Header, DecodeError> {
 
 /// Decodes a body.
 pub fn decode(header: Header, body: &[u8]) -> Result<Message, DecodeError> {
-    let body = body.get(..header.len).ok_or(DecodeError::Short(body.len()))?;
+    let body = body
+        .get(..header.len)
+        .ok_or(DecodeError::Short(body.len()))?;
     match header.kind {
         1 => Ok(Message::Request(header.id, serde_json::from_slice(body)?)),
         2 => Ok(Message::Reply(header.id, serde_json::from_slice(body)?)),
@@ -337,9 +343,24 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded() {
         round_trip(&Message::Request(7, Request::Hello));
-        round_trip(&Message::Request(8, Request::Signal { signal: 9, exec_id: None }));
-        round_trip(&Message::Reply(9, Reply::Failed { message: "no".to_owned() }));
-        round_trip(&Message::Event(Event::Exited(Exit { code: 7, oom: false, finished_ns: 1 })));
+        round_trip(&Message::Request(
+            8,
+            Request::Signal {
+                signal: 9,
+                exec_id: None,
+            },
+        ));
+        round_trip(&Message::Reply(
+            9,
+            Reply::Failed {
+                message: "no".to_owned(),
+            },
+        ));
+        round_trip(&Message::Event(Event::Exited(Exit {
+            code: 7,
+            oom: false,
+            finished_ns: 1,
+        })));
     }
 
     #[test]
@@ -347,10 +368,16 @@ mod tests {
         assert!(matches!(decode_header(&[0; 3]), Err(DecodeError::Short(3))));
         let mut packet = encode(&Message::Request(1, Request::Hello));
         packet.header[6] = 9;
-        assert!(matches!(decode_header(&packet.header), Err(DecodeError::Version(9))));
+        assert!(matches!(
+            decode_header(&packet.header),
+            Err(DecodeError::Version(9))
+        ));
         packet.header[6] = 1;
         packet.header[4] = 9;
         let header = decode_header(&packet.header).unwrap();
-        assert!(matches!(decode(header, &packet.body), Err(DecodeError::Kind(9))));
+        assert!(matches!(
+            decode(header, &packet.body),
+            Err(DecodeError::Kind(9))
+        ));
     }
 }

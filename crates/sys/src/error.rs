@@ -22,7 +22,10 @@ impl Error {
 
     /// Makes the error of `call` from what std returned; an error without errno becomes `EIO`.
     pub fn from_io(call: &'static str, error: &std::io::Error) -> Self {
-        Self { call, errno: Errno::from_io_error(error).unwrap_or(Errno::IO) }
+        Self {
+            call,
+            errno: Errno::from_io_error(error).unwrap_or(Errno::IO),
+        }
     }
 
     /// Makes the error of `call` from the thread's `errno`, as the libc call just left it.
@@ -50,7 +53,10 @@ pub fn errno_text(errno: Errno) -> String {
     let text = std::io::Error::from(errno).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();
-    chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_ascii_lowercase().to_string() + chars.as_str())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -60,6 +66,9 @@ mod tests {
     #[test]
     fn texts_are_docker_s() {
         assert_eq!(errno_text(Errno::NOENT), "no such file or directory");
-        assert_eq!(Error::new("openat2", Errno::ACCESS).to_string(), "openat2: permission denied");
+        assert_eq!(
+            Error::new("openat2", Errno::ACCESS).to_string(),
+            "openat2: permission denied"
+        );
     }
 }

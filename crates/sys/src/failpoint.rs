@@ -65,7 +65,9 @@ mod armed {
         let mut points = Vec::new();
         let mut count = None;
         for part in order.split(';').filter(|part| !part.is_empty()) {
-            let Some((left, right)) = part.split_once('=') else { continue };
+            let Some((left, right)) = part.split_once('=') else {
+                continue;
+            };
             if left == "count" {
                 count = std::fs::OpenOptions::new()
                     .append(true)
@@ -93,12 +95,18 @@ mod armed {
             });
         }
         // Ignored: a second order for one process is a caller's mistake that changes nothing.
-        drop(ORDER.set(Order { personality, points, count }));
+        drop(ORDER.set(Order {
+            personality,
+            points,
+            count,
+        }));
     }
 
     /// Passes the fault door of `call`.
     pub fn pass(call: &'static str) -> crate::Result<()> {
-        let Some(order) = ORDER.get() else { return Ok(()) };
+        let Some(order) = ORDER.get() else {
+            return Ok(());
+        };
         if let Some(count) = &order.count {
             record(count, order.personality, call);
         }
@@ -115,7 +123,9 @@ mod armed {
                     // SAFETY: kill(2) takes two integers; the process ends here.
                     unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
                 }
-                Action::Errno(number) => return Err(Error::new(call, Errno::from_raw_os_error(number))),
+                Action::Errno(number) => {
+                    return Err(Error::new(call, Errno::from_raw_os_error(number)));
+                }
                 Action::Delay(ms) => std::thread::sleep(std::time::Duration::from_millis(ms)),
             }
         }

@@ -114,7 +114,13 @@ mod tests {
             "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
         assert_eq!(digest.to_string().parse(), Ok(digest));
-        for bad in ["", "sha256:", "sha256:../x", "md5:00", &digest.to_string().to_uppercase()] {
+        for bad in [
+            "",
+            "sha256:",
+            "sha256:../x",
+            "md5:00",
+            &digest.to_string().to_uppercase(),
+        ] {
             assert_eq!(bad.parse::<Digest>(), Err(InvalidDigest(bad.to_owned())));
         }
     }

@@ -105,7 +105,13 @@ mod tests {
         let id: ContainerId = text.parse().unwrap();
         assert_eq!(id.to_string(), text);
         assert_eq!(id.short(), "0123456789ab");
-        for bad in ["", "0123", &"g".repeat(64), &"A".repeat(64), &"0".repeat(65)] {
+        for bad in [
+            "",
+            "0123",
+            &"g".repeat(64),
+            &"A".repeat(64),
+            &"0".repeat(65),
+        ] {
             assert_eq!(bad.parse::<ContainerId>(), Err(InvalidId(bad.to_owned())));
         }
     }

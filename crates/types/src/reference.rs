@@ -120,9 +120,10 @@ impl FromStr for Reference {
             return Err(InvalidReference::LooksLikeId(text.to_owned()));
         }
         let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => {
-                (rest, Some(digest.parse().map_err(|_| InvalidReference::Format)?))
-            }
+            Some((rest, digest)) => (
+                rest,
+                Some(digest.parse().map_err(|_| InvalidReference::Format)?),
+            ),
             None => (text, None),
         };
         // The first part is a registry when it looks like a host: a dot, a port, or localhost.
@@ -152,16 +153,23 @@ impl FromStr for Reference {
         };
         if !repository.split('/').all(is_component) {
             let lower = repository.to_lowercase();
-            return Err(if has_uppercase(&repository) && lower.split('/').all(is_component) {
-                InvalidReference::Uppercase(repository)
-            } else {
-                InvalidReference::Format
-            });
+            return Err(
+                if has_uppercase(&repository) && lower.split('/').all(is_component) {
+                    InvalidReference::Uppercase(repository)
+                } else {
+                    InvalidReference::Format
+                },
+            );
         }
         if registry.len() + 1 + repository.len() > 255 {
             return Err(InvalidReference::TooLong);
         }
-        Ok(Self { registry: registry.to_owned(), repository, tag: tag.map(str::to_owned), digest })
+        Ok(Self {
+            registry: registry.to_owned(),
+            repository,
+            tag: tag.map(str::to_owned),
+            digest,
+        })
     }
 }
 
@@ -220,14 +228,19 @@ fn is_host(text: &str) -> bool {
     if port.is_some_and(|port| port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit())) {
         return false;
     }
-    if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+    if let Some(inner) = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
         return !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_hexdigit() || b == b':');
     }
     host.split('.').all(|label| {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     })
 }
 
@@ -240,14 +253,26 @@ mod tests {
         let digest = format!("sha256:{}", "a".repeat(64));
         for (typed, canonical, familiar) in [
             ("busybox", "docker.io/library/busybox", "busybox"),
-            ("busybox:1.36", "docker.io/library/busybox:1.36", "busybox:1.36"),
+            (
+                "busybox:1.36",
+                "docker.io/library/busybox:1.36",
+                "busybox:1.36",
+            ),
             ("wharf/host", "docker.io/wharf/host", "wharf/host"),
             ("docker.io/a/b:c", "docker.io/a/b:c", "a/b:c"),
             ("index.docker.io/x", "docker.io/library/x", "x"),
             ("localhost/x", "localhost/x", "localhost/x"),
-            ("localhost:5000/x:1", "localhost:5000/x:1", "localhost:5000/x:1"),
+            (
+                "localhost:5000/x:1",
+                "localhost:5000/x:1",
+                "localhost:5000/x:1",
+            ),
             ("[::1]:5000/x", "[::1]:5000/x", "[::1]:5000/x"),
-            ("a.b/c__d-e.f/g:T_.-", "a.b/c__d-e.f/g:T_.-", "a.b/c__d-e.f/g:T_.-"),
+            (
+                "a.b/c__d-e.f/g:T_.-",
+                "a.b/c__d-e.f/g:T_.-",
+                "a.b/c__d-e.f/g:T_.-",
+            ),
         ] {
             let reference: Reference = typed.parse().unwrap_or_else(|e| panic!("{typed}: {e}"));
             assert_eq!(reference.to_string(), canonical);
@@ -260,15 +285,33 @@ mod tests {
 
     #[test]
     fn refuses_what_docker_refuses() {
-        for bad in ["", "-a", "a-", "a..b", "a___b", "a:", ":a", "a@sha256:1", "a//b", "a b", "a.-b/c"]
-        {
-            assert_eq!(bad.parse::<Reference>(), Err(InvalidReference::Format), "{bad}");
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "a..b",
+            "a___b",
+            "a:",
+            ":a",
+            "a@sha256:1",
+            "a//b",
+            "a b",
+            "a.-b/c",
+        ] {
+            assert_eq!(
+                bad.parse::<Reference>(),
+                Err(InvalidReference::Format),
+                "{bad}"
+            );
         }
         assert_eq!(
             "Foo".parse::<Reference>().unwrap_err().to_string(),
             "invalid reference format: repository name (library/Foo) must be lowercase"
         );
         let id = "a".repeat(64);
-        assert_eq!(id.parse::<Reference>(), Err(InvalidReference::LooksLikeId(id.clone())));
+        assert_eq!(
+            id.parse::<Reference>(),
+            Err(InvalidReference::LooksLikeId(id.clone()))
+        );
     }
 }
