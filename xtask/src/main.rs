@@ -1,5 +1,55 @@
-//! The house's own tools: check, e2e, bench, fresh.
+//! The house's own tools. Everything that CI does is one of these commands; nothing exists only in CI.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a person at a terminal"
+)]
 
-fn main() {}
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+mod check;
+mod run;
+mod tidy;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+  check                                    rustfmt, clippy without a warning, tidy
+  tidy                                     only the properties of the house
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let root = root()?;
+    let rest = arguments.get(1..).unwrap_or_default();
+    match arguments.first().map(String::as_str) {
+        Some("check") if rest.is_empty() => check::check(&root),
+        Some("tidy") if rest.is_empty() => tidy::check(&root),
+        Some("help" | "--help") | None => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Some(_) => bail!("unknown command: {}\n{USAGE}", arguments.join(" ")),
+    }
+}
+
+/// Returns the root of the repository: the folder above this crate.
+fn root() -> Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_owned)
+        .context("xtask lies in the repository's root")
+}
