@@ -9,6 +9,9 @@
 
 pub mod error;
 pub mod failpoint;
+pub mod pidfd;
+pub mod single_threaded;
+pub mod tty;
 
 pub use error::{Error, Result, errno_text};
 pub use rustix::io::Errno;
