@@ -38,7 +38,11 @@ pub fn open(pid: i32) -> Result<OwnedFd> {
 /// Sends `signal`; 0 only asks whether the process is there.
 pub fn send_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
     failpoint::pass("pidfd_send_signal")?;
-    let (fd, info, flags) = (pidfd.as_fd().as_raw_fd(), std::ptr::null::<libc::siginfo_t>(), 0);
+    let (fd, info, flags) = (
+        pidfd.as_fd().as_raw_fd(),
+        std::ptr::null::<libc::siginfo_t>(),
+        0,
+    );
     // SAFETY: a live descriptor, an allowed null pointer and two integers.
     match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, flags) } {
         0 => Ok(()),
@@ -86,7 +90,12 @@ pub fn start_time(pid: i32) -> Result<u64> {
 
 /// The name may hold spaces and brackets, so fields are counted from behind the last bracket.
 fn parse_start_time(stat: &str) -> Option<u64> {
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+    stat.rsplit_once(')')?
+        .1
+        .split_ascii_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]

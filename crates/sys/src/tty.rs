@@ -52,15 +52,19 @@ pub fn set_controlling(fd: BorrowedFd<'_>) -> Result<()> {
 /// Sets the size in characters.
 pub fn set_size(fd: impl AsFd, width: u16, height: u16) -> Result<()> {
     failpoint::pass("set_tty_size")?;
-    let size = Winsize { ws_row: height, ws_col: width, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = Winsize {
+        ws_row: height,
+        ws_col: width,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
     rustix::termios::tcsetwinsize(fd, size).map_err(|errno| Error::new("set_tty_size", errno))
 }
 
 /// Returns the size in characters: width, height.
 pub fn size(fd: impl AsFd) -> Result<(u16, u16)> {
     failpoint::pass("tty_size")?;
-    let size =
-        rustix::termios::tcgetwinsize(fd).map_err(|errno| Error::new("tty_size", errno))?;
+    let size = rustix::termios::tcgetwinsize(fd).map_err(|errno| Error::new("tty_size", errno))?;
     Ok((size.ws_col, size.ws_row))
 }
 
@@ -84,7 +88,9 @@ impl Raw {
         let before = rustix::termios::tcgetattr(fd).map_err(failed)?;
         let mut raw = before.clone();
         raw.make_raw();
-        let fd = fd.try_clone_to_owned().map_err(|error| Error::from_io("tty_raw", &error))?;
+        let fd = fd
+            .try_clone_to_owned()
+            .map_err(|error| Error::from_io("tty_raw", &error))?;
         rustix::termios::tcsetattr(&fd, OptionalActions::Now, &raw).map_err(failed)?;
         Ok(Self { fd, before })
     }
