@@ -7,10 +7,16 @@
 //! get the errno and the name of the call; they add the object it was about. Callers never see
 //! a raw descriptor, only `OwnedFd` and `BorrowedFd`.
 
+pub mod durable;
 pub mod error;
 pub mod failpoint;
+pub mod fd;
+pub mod inotify;
 pub mod pidfd;
+pub mod poll;
+pub mod process;
 pub mod single_threaded;
+pub mod socket;
 pub mod tty;
 
 pub use error::{Error, Result, errno_text};
