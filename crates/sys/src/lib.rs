@@ -8,6 +8,7 @@
 //! a raw descriptor, only `OwnedFd` and `BorrowedFd`.
 
 pub mod durable;
+pub mod cgroupfs;
 pub mod error;
 pub mod failpoint;
 pub mod fd;
