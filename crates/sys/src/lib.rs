@@ -7,8 +7,8 @@
 //! get the errno and the name of the call; they add the object it was about. Callers never see
 //! a raw descriptor, only `OwnedFd` and `BorrowedFd`.
 
-pub mod durable;
 pub mod cgroupfs;
+pub mod durable;
 pub mod error;
 pub mod failpoint;
 pub mod fd;
