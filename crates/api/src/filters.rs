@@ -13,7 +13,11 @@ pub struct Filters(pub BTreeMap<String, Vec<String>>);
 impl Filters {
     /// Parses the query's value; an empty text means no filter.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        if text.is_empty() { Ok(Self::default()) } else { serde_json::from_str(text) }
+        if text.is_empty() {
+            Ok(Self::default())
+        } else {
+            serde_json::from_str(text)
+        }
     }
 
     /// Returns the values of a key; none if it is absent.
@@ -43,7 +47,10 @@ impl Filters {
 impl Serialize for Filters {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let set = |values: &Vec<String>| {
-            values.iter().map(|value| (value.clone(), true)).collect::<BTreeMap<_, _>>()
+            values
+                .iter()
+                .map(|value| (value.clone(), true))
+                .collect::<BTreeMap<_, _>>()
         };
         to.collect_map(self.0.iter().map(|(key, values)| (key, set(values))))
     }
@@ -54,9 +61,11 @@ impl<'de> Deserialize<'de> for Filters {
         let mut filters = Self::default();
         for (key, values) in BTreeMap::<String, Value>::deserialize(from)? {
             let values = match values {
-                Value::Object(set) => {
-                    set.into_iter().filter(|(_, on)| *on == Value::Bool(true)).map(|(k, _)| k).collect()
-                }
+                Value::Object(set) => set
+                    .into_iter()
+                    .filter(|(_, on)| *on == Value::Bool(true))
+                    .map(|(k, _)| k)
+                    .collect(),
                 Value::Array(list) => list
                     .into_iter()
                     .map(|value| match value {
@@ -78,7 +87,8 @@ mod tests {
 
     #[test]
     fn both_forms() {
-        let new = Filters::parse(r#"{"label":{"a=b":true,"c":true},"status":{"exited":true}}"#).unwrap();
+        let new =
+            Filters::parse(r#"{"label":{"a=b":true,"c":true},"status":{"exited":true}}"#).unwrap();
         let old = Filters::parse(r#"{"label":["a=b","c"],"status":["exited"]}"#).unwrap();
         assert_eq!(new, old);
         assert_eq!(new.get("label"), ["a=b", "c"]);

@@ -180,6 +180,9 @@ mod tests {
             r#""IOMaximumIOps":0,"IOMaximumBandwidth":0,"MaskedPaths":null,"ReadonlyPaths":null}"#,
         );
         assert_eq!(text, expected);
-        assert_eq!(serde_json::from_str::<HostConfig>(&text).unwrap(), HostConfig::default());
+        assert_eq!(
+            serde_json::from_str::<HostConfig>(&text).unwrap(),
+            HostConfig::default()
+        );
     }
 }

@@ -19,9 +19,7 @@ pub trait Document: Default {
 }
 
 /// Reads a whole object; unknown keys are ignored.
-pub(crate) fn read_object<'de, D: Document, A: MapAccess<'de>>(
-    mut from: A,
-) -> Result<D, A::Error> {
+pub(crate) fn read_object<'de, D: Document, A: MapAccess<'de>>(mut from: A) -> Result<D, A::Error> {
     let mut document = D::default();
     while let Some(key) = from.next_key::<String>()? {
         if !document.read_field(&key, &mut from)? {
@@ -40,7 +38,9 @@ macro_rules! field {
     (write $to:ident $value:expr, flatten) => {
         $crate::json::Document::write_fields($value, $to)?;
     };
-    (write $to:ident $value:expr, $key:tt) => { $to.serialize_entry($key, $value)?; };
+    (write $to:ident $value:expr, $key:tt) => {
+        $to.serialize_entry($key, $value)?;
+    };
     (write $to:ident $value:expr, $key:tt omit) => {
         if !$crate::json::is_zero($value) {
             $to.serialize_entry($key, $value)?;
@@ -166,7 +166,13 @@ mod tests {
             r#"{"LAST":["x"],"beta":"one","alpha":3,"first":null,"Unknown":{"deep":[1]}}"#,
         )
         .unwrap();
-        assert_eq!(outer.inner, Inner { a: 3, b: Some(Words(vec!["one".to_owned()])) });
+        assert_eq!(
+            outer.inner,
+            Inner {
+                a: 3,
+                b: Some(Words(vec!["one".to_owned()]))
+            }
+        );
         assert_eq!(
             serde_json::to_string(&outer).unwrap(),
             r#"{"First":"","Alpha":3,"Beta":["one"],"Last":["x"]}"#

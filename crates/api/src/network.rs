@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::json::document;
 use crate::container::PortBinding;
+use crate::json::document;
 
 document! {
     /// What a create request says about networks.

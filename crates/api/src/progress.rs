@@ -32,7 +32,10 @@ impl Progress {
     /// Returns the object that ends a stream with an error.
     pub fn error(message: &str) -> Self {
         Self {
-            error_detail: Some(ErrorDetail { code: 0, message: message.to_owned() }),
+            error_detail: Some(ErrorDetail {
+                code: 0,
+                message: message.to_owned(),
+            }),
             error: message.to_owned(),
             ..Self::default()
         }
