@@ -8,14 +8,21 @@
 //! a raw descriptor, only `OwnedFd` and `BorrowedFd`.
 
 pub mod cgroupfs;
+pub mod clone;
+pub mod credentials;
 pub mod durable;
 pub mod error;
 pub mod failpoint;
 pub mod fd;
 pub mod inotify;
+pub mod mount;
+pub mod namespace;
 pub mod pidfd;
 pub mod poll;
 pub mod process;
+pub mod root;
+pub mod sched;
+pub mod seccomp;
 pub mod single_threaded;
 pub mod socket;
 pub mod tty;
