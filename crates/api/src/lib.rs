@@ -12,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod exec;
 pub mod filters;
+pub mod frame;
 pub mod host_config;
 pub mod image;
 pub mod json;
