@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::host_config::HostConfig;
 use crate::image::GraphDriver;
-use crate::json::{Empty, Words, document};
+use crate::json::{Keys, Words, document};
 use crate::network::{EndpointSettings, NetworkSettings, NetworkingConfig};
 
 document! {
@@ -16,7 +16,7 @@ document! {
         attach_stdin: bool = "AttachStdin",
         attach_stdout: bool = "AttachStdout",
         attach_stderr: bool = "AttachStderr",
-        exposed_ports: BTreeMap<String, Empty> = "ExposedPorts" omit,
+        exposed_ports: Keys = "ExposedPorts" omit,
         tty: bool = "Tty",
         open_stdin: bool = "OpenStdin",
         stdin_once: bool = "StdinOnce",
@@ -25,7 +25,7 @@ document! {
         healthcheck: Option<HealthConfig> = "Healthcheck" omit,
         args_escaped: bool = "ArgsEscaped" omit,
         image: String = "Image",
-        volumes: Option<BTreeMap<String, Empty>> = "Volumes",
+        volumes: Option<Keys> = "Volumes",
         working_dir: String = "WorkingDir",
         entrypoint: Option<Words> = "Entrypoint",
         network_disabled: bool = "NetworkDisabled" omit,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::container::HealthConfig;
-use crate::json::{Empty, Words, document};
+use crate::json::{Keys, Words, document};
 
 document! {
     /// One row of `GET /images/json`.
@@ -44,14 +44,14 @@ document! {
         cmd: Option<Words> = "Cmd",
         entrypoint: Option<Words> = "Entrypoint",
         env: Option<Vec<String>> = "Env",
-        exposed_ports: BTreeMap<String, Empty> = "ExposedPorts" omit,
+        exposed_ports: Keys = "ExposedPorts" omit,
         healthcheck: Option<HealthConfig> = "Healthcheck" omit,
         labels: Option<BTreeMap<String, String>> = "Labels",
         on_build: Option<Vec<String>> = "OnBuild",
         shell: Vec<String> = "Shell" omit,
         stop_signal: String = "StopSignal" omit,
         user: String = "User",
-        volumes: Option<BTreeMap<String, Empty>> = "Volumes",
+        volumes: Option<Keys> = "Volumes",
         working_dir: String = "WorkingDir",
     }
     /// Where the store keeps it.

@@ -1,5 +1,7 @@
 //! Pure: documents as Go writes and reads them: fixed key order, `omitempty`, keys in any case.
 
+use std::collections::BTreeSet;
+
 use serde::de::{IgnoredAny, MapAccess};
 use serde::ser::SerializeMap;
 
@@ -124,9 +126,39 @@ macro_rules! document {
 
 pub(crate) use {document, field};
 
-/// `{}`: the value of Go's sets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Empty {}
+/// A set of words: `{"80/tcp":{}}` on the wire, as Go writes a `map[string]struct{}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys(pub BTreeSet<String>);
+
+impl serde::Serialize for Keys {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|key| (key, Empty {})))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Keys {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Keys;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of empty objects")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                let mut keys = Keys::default();
+                while let Some((key, _)) = map.next_entry::<String, Option<Empty>>()? {
+                    keys.0.insert(key);
+                }
+                Ok(keys)
+            }
+        }
+        from.deserialize_map(Visitor)
+    }
+}
+
+/// `{}`.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Empty {}
 
 /// A list that may also be given as one string (`Cmd`, `Entrypoint`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]

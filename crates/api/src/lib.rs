@@ -23,5 +23,5 @@ pub mod version;
 pub mod volume;
 
 pub use filters::Filters;
-pub use json::{Document, Empty, Words};
+pub use json::{Document, Keys, Words};
 pub use version::ApiVersion;

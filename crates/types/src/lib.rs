@@ -6,14 +6,24 @@
 #![forbid(unsafe_code)]
 
 pub mod digest;
+pub mod env;
 pub mod error_kind;
 pub mod id;
+pub mod label;
 pub mod mount;
+pub mod mount_spec;
+pub mod name;
 pub mod oci;
+pub mod port;
 pub mod reference;
+pub mod restart_policy;
+pub mod signal;
+pub mod units;
+pub mod user;
 
 pub use digest::Digest;
 pub use error_kind::ErrorKind;
 pub use id::{ContainerId, ExecId};
 pub use mount::Mount;
+pub use mount_spec::{MountKind, MountSpec};
 pub use reference::Reference;
