@@ -19,10 +19,7 @@ pub enum InvalidEnv {
 
 /// Returns `NAME=value` of an `-e` argument; a name alone takes its value from `lookup` and stays
 /// a name alone where it has none (which unsets it).
-pub fn parse(
-    text: &str,
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<String, InvalidEnv> {
+pub fn parse(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, InvalidEnv> {
     let name = text.split('=').next().unwrap_or_default();
     if name.is_empty() {
         return Err(InvalidEnv::NoName(text.to_owned()));
@@ -75,7 +72,12 @@ mod tests {
 
     #[test]
     fn arguments() {
-        for (text, variable) in [("A=1", "A=1"), ("A=", "A="), ("HOME", "HOME=/root"), ("B", "B")] {
+        for (text, variable) in [
+            ("A=1", "A=1"),
+            ("A=", "A="),
+            ("HOME", "HOME=/root"),
+            ("B", "B"),
+        ] {
             assert_eq!(parse(text, lookup).unwrap(), variable);
         }
         for bad in ["", "=x"] {
@@ -86,9 +88,21 @@ mod tests {
     #[test]
     fn files() {
         let text = b"\xef\xbb\xbfA=1\r\n# no\n\n  B= two \nHOME\nGONE\n";
-        assert_eq!(parse_file(text, lookup).unwrap(), ["A=1", "B= two ", "HOME=/root"]);
-        assert_eq!(parse_file(b"A B=1", lookup), Err(InvalidEnv::Blank("A B".to_owned())));
-        assert_eq!(parse_file(b"=1", lookup), Err(InvalidEnv::LineWithoutName("=1".to_owned())));
-        assert!(matches!(parse_file(b"A=1\n\xff", lookup), Err(InvalidEnv::NotUtf8(2, _))));
+        assert_eq!(
+            parse_file(text, lookup).unwrap(),
+            ["A=1", "B= two ", "HOME=/root"]
+        );
+        assert_eq!(
+            parse_file(b"A B=1", lookup),
+            Err(InvalidEnv::Blank("A B".to_owned()))
+        );
+        assert_eq!(
+            parse_file(b"=1", lookup),
+            Err(InvalidEnv::LineWithoutName("=1".to_owned()))
+        );
+        assert!(matches!(
+            parse_file(b"A=1\n\xff", lookup),
+            Err(InvalidEnv::NotUtf8(2, _))
+        ));
     }
 }

@@ -22,6 +22,9 @@ mod tests {
     fn splits() {
         assert_eq!(parse("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
         assert_eq!(parse("a"), Ok(("a".to_owned(), String::new())));
-        assert_eq!(parse("=x").unwrap_err().to_string(), "invalid label '=x': empty name");
+        assert_eq!(
+            parse("=x").unwrap_err().to_string(),
+            "invalid label '=x': empty name"
+        );
     }
 }

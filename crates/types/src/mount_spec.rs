@@ -146,15 +146,31 @@ impl MountSpec {
             return Err(bad());
         }
         let mut spec = Self {
-            kind: if source.starts_with('/') { MountKind::Bind } else { MountKind::Volume },
-            source: if source.starts_with('/') { clean(source) } else { source.to_owned() },
+            kind: if source.starts_with('/') {
+                MountKind::Bind
+            } else {
+                MountKind::Volume
+            },
+            source: if source.starts_with('/') {
+                clean(source)
+            } else {
+                source.to_owned()
+            },
             target: clean(target),
             mode: mode.to_owned(),
             ..Self::default()
         };
-        let word = if spec.kind == MountKind::Bind { "bind" } else { "volume" };
+        let word = if spec.kind == MountKind::Bind {
+            "bind"
+        } else {
+            "volume"
+        };
         if !target.starts_with('/') {
-            return Err(InvalidMount::RelativeTarget(text.to_owned(), word, target.to_owned()));
+            return Err(InvalidMount::RelativeTarget(
+                text.to_owned(),
+                word,
+                target.to_owned(),
+            ));
         }
         if spec.target == "/" {
             return Err(InvalidMount::RootTarget(text.to_owned(), word));
@@ -242,7 +258,10 @@ impl MountSpec {
                 self.tmpfs_mode = u32::from_str_radix(given, 8).map_err(|_| bad())?;
             }
             _ => {
-                return Err(InvalidMount::UnexpectedKey(key.to_owned(), field.to_owned()));
+                return Err(InvalidMount::UnexpectedKey(
+                    key.to_owned(),
+                    field.to_owned(),
+                ));
             }
         }
         Ok(())
@@ -256,8 +275,10 @@ impl MountSpec {
             return Err(InvalidMount::NoTarget);
         }
         let mixed = |prefix| Err(InvalidMount::Mixed(prefix, self.kind.as_str().to_owned()));
-        let for_volume =
-            self.no_copy || !self.driver.is_empty() || !self.labels.is_empty() || !self.driver_options.is_empty();
+        let for_volume = self.no_copy
+            || !self.driver.is_empty()
+            || !self.labels.is_empty()
+            || !self.driver_options.is_empty();
         let for_bind = !self.propagation.is_empty()
             || self.non_recursive
             || self.read_only_non_recursive
@@ -312,7 +333,11 @@ fn clean(path: &str) -> String {
         }
     }
     let joined = parts.join("/");
-    if path.starts_with('/') { format!("/{joined}") } else { joined }
+    if path.starts_with('/') {
+        format!("/{joined}")
+    } else {
+        joined
+    }
 }
 
 /// Splits one line of CSV.
@@ -339,7 +364,9 @@ fn csv_fields(text: &str) -> Result<Vec<String>, InvalidMount> {
             let end = rest.find(',').unwrap_or(rest.len());
             field.push_str(&rest[..end]);
             if field.contains('"') {
-                return Err(InvalidMount::Quotes(text.len() - rest.len() + field.find('"').unwrap_or(0) + 1));
+                return Err(InvalidMount::Quotes(
+                    text.len() - rest.len() + field.find('"').unwrap_or(0) + 1,
+                ));
             }
             rest = &rest[end..];
         }
@@ -361,7 +388,10 @@ mod tests {
         let spec = MountSpec::parse_volume("/a//b:/c/../d:ro,rslave").unwrap();
         assert_eq!((spec.source.as_str(), spec.target.as_str()), ("/a/b", "/d"));
         assert_eq!((spec.kind, spec.read_only), (MountKind::Bind, true));
-        assert_eq!((spec.mode.as_str(), spec.propagation.as_str()), ("ro,rslave", "rslave"));
+        assert_eq!(
+            (spec.mode.as_str(), spec.propagation.as_str()),
+            ("ro,rslave", "rslave")
+        );
         let spec = MountSpec::parse_volume("data:/x:nocopy").unwrap();
         assert_eq!((spec.kind, spec.no_copy), (MountKind::Volume, true));
         assert_eq!(MountSpec::parse_volume("/x").unwrap().source, "");
@@ -377,7 +407,10 @@ mod tests {
                 "invalid volume specification: '/a:b': invalid mount config for type \"bind\": invalid mount path: 'b' mount path must be absolute",
             ),
         ] {
-            assert_eq!(MountSpec::parse_volume(text).unwrap_err().to_string(), message);
+            assert_eq!(
+                MountSpec::parse_volume(text).unwrap_err().to_string(),
+                message
+            );
         }
     }
 
@@ -403,23 +436,39 @@ mod tests {
         .unwrap();
         assert_eq!((spec.kind, spec.target.as_str()), (MountKind::Bind, "/b,c"));
         assert!(spec.read_only && spec.non_recursive);
-        let spec = MountSpec::parse_mount("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1770").unwrap();
+        let spec =
+            MountSpec::parse_mount("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1770").unwrap();
         assert_eq!((spec.tmpfs_size, spec.tmpfs_mode), (1 << 20, 0o1770));
         let spec = MountSpec::parse_mount("target=/v,volume-label=a=b,volume-opt=o=p=q").unwrap();
         assert_eq!(spec.driver_options["o"], "p=q");
         for (text, message) in [
             ("foo", "invalid field 'foo' must be a key=value pair"),
             ("type=foo", "target is required"),
-            ("type=bind,target=/x,foo=1", "unexpected key 'foo' in 'foo=1'"),
-            ("type=bind,target=/x,ro=maybe", "invalid value for ro: maybe"),
-            ("type=tmpfs,target=/x,tmpfs-size=5x", "invalid value for tmpfs-size: 5x"),
-            ("type=tmpfs,target=/x,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"),
+            (
+                "type=bind,target=/x,foo=1",
+                "unexpected key 'foo' in 'foo=1'",
+            ),
+            (
+                "type=bind,target=/x,ro=maybe",
+                "invalid value for ro: maybe",
+            ),
+            (
+                "type=tmpfs,target=/x,tmpfs-size=5x",
+                "invalid value for tmpfs-size: 5x",
+            ),
+            (
+                "type=tmpfs,target=/x,tmpfs-mode=9",
+                "invalid value for tmpfs-mode: 9",
+            ),
             (
                 "type=volume,target=/x,bind-propagation=rslave",
                 "cannot mix 'bind-*' options with mount type 'volume'",
             ),
         ] {
-            assert_eq!(MountSpec::parse_mount(text).unwrap_err().to_string(), message);
+            assert_eq!(
+                MountSpec::parse_mount(text).unwrap_err().to_string(),
+                message
+            );
         }
     }
 }

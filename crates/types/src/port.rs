@@ -84,7 +84,9 @@ impl std::str::FromStr for ContainerPort {
 
     fn from_str(text: &str) -> Result<Self, InvalidPort> {
         let (number, protocol) = split_protocol(text)?;
-        let number = number.parse().map_err(|_| InvalidPort::Container(number.to_owned()))?;
+        let number = number
+            .parse()
+            .map_err(|_| InvalidPort::Container(number.to_owned()))?;
         Ok(Self { number, protocol })
     }
 }
@@ -100,8 +102,7 @@ pub fn parse_publish(text: &str) -> Result<Vec<PortMapping>, InvalidPort> {
         Some((ports, protocol)) => (ports, protocol),
         None => (container, "tcp"),
     };
-    let (first, last) =
-        range(ports).ok_or_else(|| InvalidPort::Container(ports.to_owned()))?;
+    let (first, last) = range(ports).ok_or_else(|| InvalidPort::Container(ports.to_owned()))?;
     let host_range = match host {
         "" => None,
         _ => Some(range(host).ok_or_else(|| InvalidPort::Host(host.to_owned()))?),
@@ -137,21 +138,33 @@ pub fn parse_expose(text: &str) -> Result<Vec<ContainerPort>, InvalidPort> {
         InvalidPort::ExposeRange(ports.to_owned(), format!("invalid port: {ports}"))
     })?;
     let protocol = parse_protocol(protocol)?;
-    Ok((first..=last).map(|number| ContainerPort { number, protocol }).collect())
+    Ok((first..=last)
+        .map(|number| ContainerPort { number, protocol })
+        .collect())
 }
 
 /// Splits at the last two colons: address, host port, container port.
 fn split_parts(text: &str) -> (&str, &str, &str) {
-    let Some((rest, container)) = text.rsplit_once(':') else { return ("", "", text) };
-    let Some((ip, host)) = rest.rsplit_once(':') else { return ("", rest, container) };
+    let Some((rest, container)) = text.rsplit_once(':') else {
+        return ("", "", text);
+    };
+    let Some((ip, host)) = rest.rsplit_once(':') else {
+        return ("", rest, container);
+    };
     (ip, host, container)
 }
 
 fn parse_ip(text: &str) -> Result<Option<IpAddr>, InvalidPort> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
     match bare {
         "" => Ok(None),
-        _ => bare.parse().map(Some).map_err(|_| InvalidPort::Address(text.to_owned())),
+        _ => bare
+            .parse()
+            .map(Some)
+            .map_err(|_| InvalidPort::Address(text.to_owned())),
     }
 }
 
@@ -185,7 +198,10 @@ mod tests {
 
     fn shown(text: &str) -> Vec<String> {
         let show = |mapping: PortMapping| {
-            let ip = mapping.host_ip.map(|ip| format!("{ip}|")).unwrap_or_default();
+            let ip = mapping
+                .host_ip
+                .map(|ip| format!("{ip}|"))
+                .unwrap_or_default();
             format!("{ip}{}>{}", mapping.host_port, mapping.container)
         };
         parse_publish(text).unwrap().into_iter().map(show).collect()
@@ -218,11 +234,17 @@ mod tests {
             ("70000:80", "invalid hostPort: 70000"),
             ("-1:80", "invalid hostPort: -1"),
             ("80/foo", "invalid proto: foo"),
-            ("80-81:80-82", "invalid ranges specified for container and host Ports: 80-82 and 80-81"),
+            (
+                "80-81:80-82",
+                "invalid ranges specified for container and host Ports: 80-82 and 80-81",
+            ),
         ] {
             assert_eq!(parse_publish(text).unwrap_err().to_string(), message);
         }
-        assert_eq!(parse_expose("1:2"), Err(InvalidPort::Expose("1:2".to_owned())));
+        assert_eq!(
+            parse_expose("1:2"),
+            Err(InvalidPort::Expose("1:2".to_owned()))
+        );
         assert_eq!(parse_expose("1-2/udp").unwrap()[1].to_string(), "2/udp");
     }
 }

@@ -32,7 +32,10 @@ impl std::str::FromStr for RestartPolicy {
             "" => 0,
             _ => count.parse().map_err(|_| InvalidRestartPolicy::Count)?,
         };
-        Ok(Self { name: name.to_owned(), maximum_retry_count })
+        Ok(Self {
+            name: name.to_owned(),
+            maximum_retry_count,
+        })
     }
 }
 
@@ -43,13 +46,22 @@ mod tests {
     #[test]
     fn parses() {
         let policy = |name: &str, maximum_retry_count| {
-            Ok(RestartPolicy { name: name.to_owned(), maximum_retry_count })
+            Ok(RestartPolicy {
+                name: name.to_owned(),
+                maximum_retry_count,
+            })
         };
         assert_eq!("".parse(), policy("", 0));
         assert_eq!("always".parse(), policy("always", 0));
         assert_eq!("on-failure:3".parse(), policy("on-failure", 3));
         assert_eq!("on-failure:".parse(), policy("on-failure", 0));
-        assert_eq!(":x".parse::<RestartPolicy>(), Err(InvalidRestartPolicy::NoName));
-        assert_eq!("a:x".parse::<RestartPolicy>(), Err(InvalidRestartPolicy::Count));
+        assert_eq!(
+            ":x".parse::<RestartPolicy>(),
+            Err(InvalidRestartPolicy::NoName)
+        );
+        assert_eq!(
+            "a:x".parse::<RestartPolicy>(),
+            Err(InvalidRestartPolicy::Count)
+        );
     }
 }

@@ -50,7 +50,11 @@ const NAMES: [(&str, i32); 34] = [
 pub fn parse(text: &str) -> Result<i32, InvalidSignal> {
     let invalid = || InvalidSignal(text.to_owned());
     if let Ok(number) = text.parse::<i32>() {
-        return if (1..=RTMAX).contains(&number) { Ok(number) } else { Err(invalid()) };
+        return if (1..=RTMAX).contains(&number) {
+            Ok(number)
+        } else {
+            Err(invalid())
+        };
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -64,14 +68,21 @@ pub fn parse(text: &str) -> Result<i32, InvalidSignal> {
     let number = if let Some(rest) = name.strip_prefix("RTMIN") {
         distance(rest, '+').map(|n| RTMIN + n)
     } else {
-        name.strip_prefix("RTMAX").and_then(|rest| distance(rest, '-')).map(|n| RTMAX - n)
+        name.strip_prefix("RTMAX")
+            .and_then(|rest| distance(rest, '-'))
+            .map(|n| RTMAX - n)
     };
-    number.filter(|number| (RTMIN..=RTMAX).contains(number)).ok_or_else(invalid)
+    number
+        .filter(|number| (RTMIN..=RTMAX).contains(number))
+        .ok_or_else(invalid)
 }
 
 /// Returns the name without `SIG`, if the number has one.
 pub fn name(number: i32) -> Option<&'static str> {
-    NAMES.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
+    NAMES
+        .iter()
+        .find(|(_, known)| *known == number)
+        .map(|(name, _)| *name)
 }
 
 #[cfg(test)]
@@ -92,7 +103,9 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(number), "{text}");
         }
-        for bad in ["", "0", "-1", "65", "FOO", "SIG", "RTMIN-1", "RTMIN+31", "RTMAX+1"] {
+        for bad in [
+            "", "0", "-1", "65", "FOO", "SIG", "RTMIN-1", "RTMIN+31", "RTMAX+1",
+        ] {
             assert_eq!(parse(bad), Err(InvalidSignal(bad.to_owned())));
         }
         for number in 1..32 {

@@ -60,7 +60,10 @@ fn truncate(value: f64) -> i64 {
 }
 
 fn parse_float(text: &str) -> Result<f64, InvalidQuantity> {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    let plain = !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
     let number = if plain { text.parse().ok() } else { None };
     number.ok_or_else(|| InvalidQuantity::Number(text.to_owned()))
 }
@@ -81,12 +84,16 @@ pub fn parse_duration(text: &str) -> Result<i64, InvalidQuantity> {
     }
     let mut total: i64 = 0;
     while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
         let (number, after) = rest.split_at(end);
         if number.is_empty() || number == "." || number.matches('.').count() > 1 {
             return Err(invalid());
         }
-        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
         if unit.is_empty() {
             return Err(InvalidQuantity::MissingUnit(text.to_owned()));
@@ -115,7 +122,11 @@ fn unit_nanos(unit: &str) -> Option<i64> {
 /// Returns a decimal number times `scale`, exactly, cut below one.
 fn scaled(number: &str, scale: i64) -> Option<i64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let whole: i64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
     let mut total = whole.checked_mul(scale)?;
     let mut place = i128::from(scale);
     let mut below: i128 = 0;
@@ -133,10 +144,16 @@ fn scaled(number: &str, scale: i64) -> Option<i64> {
 pub fn parse_cpus(text: &str) -> Result<i64, InvalidQuantity> {
     let bad = || InvalidQuantity::Rational(text.to_owned());
     let (above, below) = match text.split_once('/') {
-        Some((above, below)) => (decimal(above).ok_or_else(bad)?, decimal(below).ok_or_else(bad)?),
+        Some((above, below)) => (
+            decimal(above).ok_or_else(bad)?,
+            decimal(below).ok_or_else(bad)?,
+        ),
         None => (decimal(text).ok_or_else(bad)?, (1, 1)),
     };
-    let numerator = above.0.checked_mul(below.1).and_then(|n| n.checked_mul(1_000_000_000));
+    let numerator = above
+        .0
+        .checked_mul(below.1)
+        .and_then(|n| n.checked_mul(1_000_000_000));
     let denominator = above.1.checked_mul(below.0).filter(|n| *n != 0);
     let (Some(numerator), Some(denominator)) = (numerator, denominator) else {
         return Err(bad());
@@ -165,19 +182,35 @@ fn decimal(text: &str) -> Option<(i128, i128)> {
     }
     let number: i128 = all.parse().ok()?;
     let places = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
-    let power = 10_i128.checked_pow(places.unsigned_abs()).filter(|power| *power < 1 << 60)?;
+    let power = 10_i128
+        .checked_pow(places.unsigned_abs())
+        .filter(|power| *power < 1 << 60)?;
     let number = if negative { -number } else { number };
-    Some(if places >= 0 { (number, power) } else { (number * power, 1) })
+    Some(if places >= 0 {
+        (number, power)
+    } else {
+        (number * power, 1)
+    })
 }
 
 /// Returns a size with decimal units and `precision` digits: `21.5MB`.
 pub fn human_size(bytes: i64, precision: usize) -> String {
-    human(bytes, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"], precision)
+    human(
+        bytes,
+        1000.0,
+        &["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"],
+        precision,
+    )
 }
 
 /// Returns a size with binary units and four digits: `1.5MiB`.
 pub fn human_binary_size(bytes: i64) -> String {
-    human(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"], 4)
+    human(
+        bytes,
+        1024.0,
+        &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"],
+        4,
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
@@ -197,7 +230,9 @@ pub fn general(value: f64, precision: usize) -> String {
         return "0".to_owned();
     }
     let scientific = format!("{value:.*e}", precision.max(1) - 1);
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let digits = i32::try_from(precision.max(1)).unwrap_or(i32::MAX);
     let trim = |text: &str| -> String {
@@ -259,7 +294,10 @@ mod tests {
             ("1mm", "invalid suffix: 'mm'"),
             ("1bb", "invalid suffix: 'bb'"),
             ("", "invalid size: ''"),
-            ("1.5.5g", "strconv.ParseFloat: parsing \"1.5.5\": invalid syntax"),
+            (
+                "1.5.5g",
+                "strconv.ParseFloat: parsing \"1.5.5\": invalid syntax",
+            ),
         ] {
             assert_eq!(parse_bytes(text).unwrap_err().to_string(), message);
         }
@@ -292,15 +330,21 @@ mod tests {
 
     #[test]
     fn processors() {
-        for (text, nano) in
-            [("1.5", 1_500_000_000), ("1/4", 250_000_000), ("1e-2", 10_000_000), ("-1", -1_000_000_000)]
-        {
+        for (text, nano) in [
+            ("1.5", 1_500_000_000),
+            ("1/4", 250_000_000),
+            ("1e-2", 10_000_000),
+            ("-1", -1_000_000_000),
+        ] {
             assert_eq!(parse_cpus(text), Ok(nano), "{text}");
         }
         assert_eq!(parse_cpus("1/3"), Err(InvalidQuantity::TooPrecise));
         assert_eq!(parse_cpus("0.0000000001"), Err(InvalidQuantity::TooPrecise));
         for bad in ["x", "", "1/0", "1e999999", "nan", "1..2"] {
-            assert_eq!(parse_cpus(bad), Err(InvalidQuantity::Rational(bad.to_owned())));
+            assert_eq!(
+                parse_cpus(bad),
+                Err(InvalidQuantity::Rational(bad.to_owned()))
+            );
         }
     }
 

@@ -12,7 +12,9 @@ pub struct UserSpec {
 impl UserSpec {
     /// Splits at the first colon; whether the names exist is decided in the container's root.
     pub fn parse(text: &str) -> Self {
-        let (user, group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
+        let (user, group) = text
+            .split_once(':')
+            .map_or((text, None), |(u, g)| (u, Some(g)));
         Self {
             user: user.to_owned(),
             group: group.filter(|group| !group.is_empty()).map(str::to_owned),
@@ -26,9 +28,12 @@ mod tests {
 
     #[test]
     fn splits() {
-        for (text, user, group) in
-            [("", "", None), ("1000", "1000", None), ("a:b", "a", Some("b")), ("a:", "a", None)]
-        {
+        for (text, user, group) in [
+            ("", "", None),
+            ("1000", "1000", None),
+            ("a:b", "a", Some("b")),
+            ("a:", "a", None),
+        ] {
             let spec = UserSpec::parse(text);
             assert_eq!((spec.user.as_str(), spec.group.as_deref()), (user, group));
         }
