@@ -41,10 +41,12 @@ impl Inotify {
             .map_err(|errno| Error::new("inotify_add_watch", errno))
     }
 
-    /// Watches a directory for entries that are made in it, or renamed into it.
+    /// Watches a directory for entries that are made in it, written to, or renamed into it. The
+    /// same directory gives the same number again.
     pub fn add_dir(&self, path: &Path) -> Result<i32> {
         failpoint::pass("inotify_add_watch")?;
         let flags = inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::MODIFY
             | inotify::WatchFlags::MOVED_TO
             | inotify::WatchFlags::ONLYDIR;
         inotify::add_watch(&self.0, path, flags)
