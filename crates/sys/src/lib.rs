@@ -17,6 +17,8 @@ pub mod fd;
 pub mod inotify;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
+pub mod netns;
 pub mod pidfd;
 pub mod poll;
 pub mod process;

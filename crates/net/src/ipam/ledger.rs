@@ -1,0 +1,158 @@
+//! What is taken: the table of endpoints.
+//!
+//! The table is the truth; [`Ledger`] only remembers from where a search is worth while, and which
+//! addresses are not free yet although their record is gone. A transaction that fails later makes
+//! the memory pessimistic, never wrong.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use meta::{Read, Table, Txn};
+use serde::{Deserialize, Serialize};
+use types::id::ContainerId;
+
+use super::{Prefix, pool};
+use crate::{Error, Result};
+
+/// Endpoints by `NETWORK/ADDRESS`.
+const ENDPOINTS: Table<EndpointRecord> = Table::new("endpoint");
+
+/// One container's attachment to one network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointRecord {
+    /// 64 hexadecimal digits; the host's end of the wire is `veth` and the first seven.
+    pub id: String,
+    /// Whose it is.
+    pub container: ContainerId,
+    /// Name of the network: `bridge`.
+    pub network: String,
+    /// The container's address and the length of the network.
+    pub address: Prefix,
+    /// Where its default route leads.
+    pub gateway: Ipv4Addr,
+    /// Hardware address of its interface.
+    pub mac: [u8; 6],
+}
+
+impl EndpointRecord {
+    /// Returns the hardware address as `02:42:ac:11:00:02`.
+    pub fn mac_text(&self) -> String {
+        let [a, b, c, d, e, f] = self.mac;
+        format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    }
+
+    /// Returns the name of the host's end of the wire.
+    pub fn host_link(&self) -> String {
+        format!("veth{}", self.id.get(..7).unwrap_or(&self.id))
+    }
+
+    fn key(&self) -> String {
+        key(&self.network, self.address.address())
+    }
+}
+
+fn key(network: &str, address: Ipv4Addr) -> String {
+    format!("{network}/{address}")
+}
+
+/// Gives out the addresses of one network.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    network: String,
+    /// The gateway's address with the length of the network.
+    gateway: Prefix,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug)]
+struct Memory {
+    /// No address below is free.
+    hint: Ipv4Addr,
+    /// Released, but something may still answer there.
+    quarantined: BTreeSet<Ipv4Addr>,
+}
+
+impl Ledger {
+    pub(crate) fn new(network: &str, gateway: Prefix) -> Self {
+        let memory = Memory {
+            hint: Ipv4Addr::UNSPECIFIED,
+            quarantined: BTreeSet::new(),
+        };
+        Self {
+            network: network.to_owned(),
+            gateway,
+            memory: Mutex::new(memory),
+        }
+    }
+
+    /// Takes the first free address for `container`.
+    pub(crate) fn allocate(
+        &self,
+        txn: &Txn<'_>,
+        container: ContainerId,
+        id: String,
+    ) -> Result<EndpointRecord> {
+        let mut memory = self.memory();
+        let gateway = self.gateway.address();
+        // Second round from the start: the hint may be too high after a failed transaction.
+        for from in [memory.hint, Ipv4Addr::UNSPECIFIED] {
+            for address in pool::candidates(self.gateway, gateway, from) {
+                if memory.quarantined.contains(&address)
+                    || txn.get(&ENDPOINTS, &key(&self.network, address))?.is_some()
+                {
+                    continue;
+                }
+                let record = EndpointRecord {
+                    id,
+                    container,
+                    network: self.network.clone(),
+                    address: self.gateway.with_address(address),
+                    gateway,
+                    mac: pool::mac(address),
+                };
+                txn.put(&ENDPOINTS, &record.key(), &record)?;
+                memory.hint = address;
+                return Ok(record);
+            }
+        }
+        let subnet = self.gateway.network();
+        Err(Error::NoAddress {
+            network: self.network.clone(),
+            subnet,
+        })
+    }
+
+    /// Forgets the endpoint. Its address is given out again once [`Ledger::free`] was called.
+    pub(crate) fn release(&self, txn: &Txn<'_>, record: &EndpointRecord) -> Result<()> {
+        txn.delete(&ENDPOINTS, &record.key())?;
+        self.memory().quarantined.insert(record.address.address());
+        Ok(())
+    }
+
+    /// Nothing answers at the address any more.
+    pub(crate) fn free(&self, address: Ipv4Addr) {
+        let mut memory = self.memory();
+        memory.quarantined.remove(&address);
+        memory.hint = memory.hint.min(address);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // A panic elsewhere leaves a pessimistic memory at worst.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns all endpoints on record.
+pub(crate) fn all(from: &impl Read) -> Result<Vec<EndpointRecord>> {
+    Ok(from
+        .scan(&ENDPOINTS)?
+        .into_iter()
+        .map(|(_, record)| record)
+        .collect())
+}
+
+/// Forgets an endpoint whatever its network is now.
+pub(crate) fn forget(txn: &Txn<'_>, record: &EndpointRecord) -> Result<()> {
+    Ok(txn.delete(&ENDPOINTS, &record.key())?)
+}

@@ -1,0 +1,108 @@
+//! Namespaces without a network, against the kernel, in a namespace of the test's own.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use net::{Config, Networks};
+
+/// Runs `test` on a thread of its own in a fresh network namespace.
+fn in_own_namespace<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            sys::netns::unshare().expect("needs root");
+            test()
+        });
+        thread.join().expect("the test panicked")
+    })
+}
+
+fn without_bridge() -> Config {
+    Config {
+        engine_id: "none-test".into(),
+        bridge: None,
+        bip: None,
+        firewall: false,
+        mtu: 1500,
+    }
+}
+
+/// Names and states of the links in `netns`, from the kernel's own listing.
+fn links(netns: &OwnedFd) -> Vec<String> {
+    std::thread::scope(|scope| {
+        let read = || {
+            sys::netns::enter(netns.as_fd()).unwrap();
+            let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+            text.lines()
+                .skip(2)
+                .map(|line| line.split(':').next().unwrap().trim().to_owned())
+                .collect()
+        };
+        scope.spawn(read).join().unwrap()
+    })
+}
+
+/// Sends a datagram to itself over the loopback of `netns`.
+fn loopback_works(netns: &OwnedFd) -> bool {
+    std::thread::scope(|scope| {
+        let talk = || {
+            sys::netns::enter(netns.as_fd()).unwrap();
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket
+                .set_read_timeout(Some(Duration::from_secs(5)))
+                .unwrap();
+            socket.send_to(b"x", socket.local_addr().unwrap()).is_ok()
+                && socket.recv(&mut [0; 4]).is_ok()
+        };
+        scope.spawn(talk).join().unwrap()
+    })
+}
+
+#[test]
+fn root_none_is_a_loopback_that_works_and_nothing_else() {
+    in_own_namespace(|| {
+        let here = sys::netns::current().unwrap();
+        let networks = Networks::open(without_bridge()).unwrap();
+        for _ in 0..12 {
+            let netns = networks.none_netns().unwrap();
+            assert_eq!(links(&netns), ["lo"]);
+            assert!(loopback_works(&netns));
+            networks.discard(netns);
+        }
+        assert_eq!(
+            inode(&here),
+            inode(&sys::netns::current().unwrap()),
+            "the caller stays"
+        );
+        networks.close(false).unwrap();
+        let counts = networks.counts().unwrap();
+        assert_eq!((counts.prepared, counts.retiring), (0, 0));
+    });
+}
+
+#[test]
+fn root_pool_fills_itself_and_is_used() {
+    in_own_namespace(|| {
+        let networks = Networks::open(without_bridge()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while networks.counts().unwrap().prepared < 2 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(networks.counts().unwrap().prepared, 2);
+        let first = networks.none_netns().unwrap();
+        let second = networks.none_netns().unwrap();
+        assert_ne!(inode(&first), inode(&second));
+        while networks.counts().unwrap().prepared < 2 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(networks.counts().unwrap().prepared >= 2, "refilled");
+        drop(networks);
+    });
+}
+
+fn inode(netns: &OwnedFd) -> u64 {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::MetadataExt;
+    let path = format!("/proc/self/fd/{}", netns.as_raw_fd());
+    std::fs::metadata(Path::new(&path)).unwrap().ino()
+}
