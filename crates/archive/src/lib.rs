@@ -1,3 +1,26 @@
 //! Tar and its company: reading, writing, decompressing and safely extracting archives.
+//!
+//! Vocabulary: an *entry* is one object of an archive; a *whiteout* is an entry that hides an object
+//! of a lower layer; a path that an archive states is hostile until `extract` has cleaned it.
+//!
+//! Invariants: memory does not grow with contents; nothing outside the directory that was handed in
+//! is ever written, read or linked; the same tree packs to the same bytes.
 
 #![forbid(unsafe_code)]
+
+pub mod compress;
+pub mod entry;
+pub mod error;
+pub mod extract;
+mod header;
+mod path;
+mod pax;
+pub mod read;
+pub mod write;
+
+pub use compress::{Compression, decompress};
+pub use entry::{Entry, EntryKind};
+pub use error::{Error, Result};
+pub use extract::{Extracted, extract_layer};
+pub use read::Reader;
+pub use write::Writer;

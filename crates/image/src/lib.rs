@@ -1,10 +1,33 @@
 //! Blobs, layers and snapshots: the image store.
 //!
 //! Vocabulary: GLOSSARY. A *layer* is kept unpacked per diff id, without its parent; an image is a
-//! list of layers; a *snapshot* is the writable directory pair of one container.
+//! list of layers; a *snapshot* is the writable directory pair of one container. What takes time
+//! (reading, unpacking, syncing) is done without a transaction and ends in a [`Staged`] value; what
+//! makes it visible ([`Store::publish`]) only writes rows and is quick. A `Staged` that is dropped
+//! leaves nothing.
 //!
 //! Invariants: what is on disk is immutable and content-named, or garbage; the only mutable state
 //! are rows in `meta`, through a transaction that the engine hands over and commits; no container,
-//! no HTTP, no global state here.
+//! no HTTP, no global state here. A directory without a row is garbage, swept at start.
 
 #![forbid(unsafe_code)]
+
+mod changes;
+pub mod error;
+pub mod from_host;
+mod import;
+mod layout;
+pub mod names;
+pub mod record;
+pub mod remove;
+pub mod snapshot;
+mod stage;
+pub mod store;
+
+pub use error::{Error, Result};
+pub use import::ImportOptions;
+pub use record::{ImageId, ImageRecord};
+pub use remove::{Removed, RemovedItem, User};
+pub use snapshot::Snapshot;
+pub use stage::Staged;
+pub use store::{Garbage, Store};

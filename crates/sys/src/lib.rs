@@ -10,6 +10,7 @@
 pub mod cgroupfs;
 pub mod clone;
 pub mod credentials;
+pub mod dir;
 pub mod durable;
 pub mod error;
 pub mod failpoint;
@@ -28,6 +29,7 @@ pub mod seccomp;
 pub mod single_threaded;
 pub mod socket;
 pub mod tty;
+pub mod xattr;
 
 pub use error::{Error, Result, errno_text};
 pub use rustix::io::Errno;

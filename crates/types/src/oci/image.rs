@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::Digest;
 
@@ -47,7 +47,11 @@ pub struct ImageConfig {
     #[serde(default)]
     pub rootfs: RootFs,
     /// How it came to be, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub history: Vec<History>,
 }
 
@@ -58,7 +62,7 @@ pub struct RootFs {
     #[serde(rename = "type", default)]
     pub kind: String,
     /// Digests of the uncompressed layers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub diff_ids: Vec<Digest>,
 }
 
@@ -87,12 +91,19 @@ pub struct History {
 #[serde(rename_all = "PascalCase", default)]
 pub struct ContainerDefaults {
     /// `uid[:gid]` or names.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub user: String,
     /// Documented ports: `80/tcp`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub exposed_ports: BTreeMap<String, Empty>,
     /// `NAME=value`.
+    #[serde(deserialize_with = "null_as_default")]
     pub env: Vec<String>,
     /// First words of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,16 +112,25 @@ pub struct ContainerDefaults {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
     /// Anonymous volumes.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub volumes: BTreeMap<String, Empty>,
     /// Where the process starts.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub working_dir: String,
     /// Labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
     /// The signal that `stop` sends.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub stop_signal: String,
     /// Instructions for a build from this image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,4 +160,30 @@ pub struct Manifest {
     pub config: Descriptor,
     /// The layers, lowest first.
     pub layers: Vec<Descriptor>,
+}
+
+/// Go writes an empty list, map or text as `null`.
+fn null_as_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nulls_of_go() {
+        let config: ImageConfig = serde_json::from_str(
+            r#"{"architecture":"amd64","os":"linux","history":null,
+                "rootfs":{"type":"layers","diff_ids":null},
+                "config":{"Hostname":"","User":"","Env":null,"Cmd":["sh"],"Volumes":null,
+                          "ExposedPorts":null,"Entrypoint":null,"OnBuild":null,"Labels":null}}"#,
+        )
+        .unwrap();
+        let defaults = config.config.unwrap();
+        assert_eq!(defaults.cmd, Some(vec!["sh".to_owned()]));
+        assert!(defaults.env.is_empty() && defaults.volumes.is_empty());
+    }
 }

@@ -1,0 +1,97 @@
+//! Names of images: what a text means, and what there is.
+
+use std::collections::BTreeMap;
+
+use meta::Read;
+use types::{Digest, Reference};
+
+use crate::error::{Error, Result};
+use crate::record::{self, IMAGES, ImageId, ImageRecord, TAGS};
+use crate::store::Store;
+
+impl Store {
+    /// Returns the image that a text names: a reference (`latest` where no tag stands), an id, or
+    /// a unique beginning of one, with or without `sha256:`. An ambiguous beginning names nothing,
+    /// as in Docker.
+    pub fn resolve(&self, read: &impl Read, name: &str) -> Result<ImageId> {
+        let missing = |name: String| Err(Error::NoSuchImage { name });
+        let full = name
+            .parse::<Digest>()
+            .ok()
+            .or_else(|| Digest::from_hex(name));
+        if let Some(id) = full {
+            return match read.get(&IMAGES, &id.to_string())? {
+                Some(_) => Ok(id),
+                None => missing(name.to_owned()),
+            };
+        }
+        let reference = name.parse::<Reference>();
+        if let Ok(reference) = &reference
+            && reference.digest().is_none()
+            && let Some(row) = read.get(&TAGS, &reference.clone().or_latest().to_string())?
+        {
+            return Ok(row.image);
+        }
+        let prefix = name.strip_prefix("sha256:").unwrap_or(name);
+        if !prefix.is_empty()
+            && prefix
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        {
+            let start = format!("sha256:{prefix}");
+            let mut found = read
+                .scan(&IMAGES)?
+                .into_iter()
+                .map(|(key, _)| key)
+                .filter(|key| key.starts_with(&start));
+            if let (Some(id), None) = (found.next(), found.next())
+                && let Ok(id) = id.parse()
+            {
+                return Ok(id);
+            }
+        }
+        missing(reference?.or_latest().familiar())
+    }
+
+    /// Returns an image.
+    pub fn get(&self, read: &impl Read, id: ImageId) -> Result<ImageRecord> {
+        let row = record::find_image(read, id)?;
+        ImageRecord::from_row(read, id, row, self.tags(read, id)?)
+    }
+
+    /// Returns all images, the newest first.
+    pub fn list(&self, read: &impl Read) -> Result<Vec<ImageRecord>> {
+        let mut tags: BTreeMap<ImageId, Vec<Reference>> = BTreeMap::new();
+        for (tag, row) in read.scan(&TAGS)? {
+            tags.entry(row.image)
+                .or_default()
+                .extend(tag.parse::<Reference>());
+        }
+        let mut images = read
+            .scan(&IMAGES)?
+            .into_iter()
+            .filter_map(|(key, row)| Some((key.parse::<Digest>().ok()?, row)))
+            .map(|(id, row)| {
+                let tags = tags.remove(&id).unwrap_or_default();
+                ImageRecord::from_row(read, id, row, tags)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        images.sort_by(|a, b| {
+            b.config
+                .created
+                .cmp(&a.config.created)
+                .then(a.id.cmp(&b.id))
+        });
+        Ok(images)
+    }
+
+    /// Returns the tags of an image, sorted.
+    pub fn tags(&self, read: &impl Read, id: ImageId) -> Result<Vec<Reference>> {
+        Ok(read
+            .scan(&TAGS)?
+            .into_iter()
+            .filter(|(_, row)| row.image == id)
+            .filter_map(|(tag, _)| tag.parse().ok())
+            .collect())
+    }
+}

@@ -1,0 +1,122 @@
+//! Pure: the store's rows in `meta`, and what a reader gets of them.
+
+use meta::{Read, Table};
+use serde::{Deserialize, Serialize};
+use types::oci::image::ImageConfig;
+use types::{Digest, Reference};
+
+use crate::error::{Error, Result};
+
+/// The id of an image: the digest of its config's bytes.
+pub type ImageId = Digest;
+
+/// Images by id.
+pub(crate) const IMAGES: Table<ImageRow> = Table::new("image");
+/// Tags by canonical reference.
+pub(crate) const TAGS: Table<TagRow> = Table::new("ref");
+/// Layers by diff id.
+pub(crate) const LAYERS: Table<LayerRow> = Table::new("layer");
+
+/// An image as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ImageRow {
+    /// The config's bytes, for their digest is the id.
+    pub(crate) config: String,
+    /// The image that this one was committed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<ImageId>,
+    /// RFC 3339: when its last tag was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_tagged: Option<String>,
+}
+
+/// A tag as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TagRow {
+    pub(crate) image: ImageId,
+}
+
+/// A layer as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LayerRow {
+    /// Its directory.
+    pub(crate) k: String,
+    /// Bytes of file contents.
+    pub(crate) size: u64,
+    /// The layer has an entry for `/`, so that it decides the root's owner and mode.
+    #[serde(default)]
+    pub(crate) has_root: bool,
+}
+
+/// An image as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRecord {
+    /// The digest of `config_text`.
+    pub id: ImageId,
+    /// The config, parsed.
+    pub config: ImageConfig,
+    /// The config's bytes.
+    pub config_text: String,
+    /// The image that this one was committed from.
+    pub parent: Option<ImageId>,
+    /// Bytes of the contents of all layers' files.
+    pub size: u64,
+    /// Bytes by layer, lowest first.
+    pub layer_sizes: Vec<u64>,
+    /// Its tags, sorted.
+    pub tags: Vec<Reference>,
+    /// RFC 3339: when its last tag was set.
+    pub last_tagged: Option<String>,
+}
+
+impl ImageRecord {
+    /// Returns the diff ids of the layers, lowest first.
+    pub fn layers(&self) -> &[Digest] {
+        &self.config.rootfs.diff_ids
+    }
+
+    /// Makes the record of a row.
+    pub(crate) fn from_row(
+        read: &impl Read,
+        id: ImageId,
+        row: ImageRow,
+        tags: Vec<Reference>,
+    ) -> Result<Self> {
+        let config = parse_config(&row.config)?;
+        let layer_sizes: Vec<u64> = config
+            .rootfs
+            .diff_ids
+            .iter()
+            .map(|layer| Ok(find_layer(read, *layer)?.size))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            id,
+            config,
+            size: layer_sizes.iter().sum(),
+            layer_sizes,
+            config_text: row.config,
+            parent: row.parent,
+            tags,
+            last_tagged: row.last_tagged,
+        })
+    }
+}
+
+/// Parses the bytes of a config.
+pub(crate) fn parse_config(text: &str) -> Result<ImageConfig> {
+    serde_json::from_str(text).map_err(Error::Config)
+}
+
+/// Returns the row of a layer that an image names.
+pub(crate) fn find_layer(read: &impl Read, layer: Digest) -> Result<LayerRow> {
+    read.get(&LAYERS, &layer.to_string())?
+        .ok_or(Error::MissingLayer { layer })
+}
+
+/// Returns an image's row.
+pub(crate) fn find_image(read: &impl Read, id: ImageId) -> Result<ImageRow> {
+    read.get(&IMAGES, &id.to_string())?
+        .ok_or_else(|| Error::NoSuchImage {
+            name: id.to_string(),
+        })
+}

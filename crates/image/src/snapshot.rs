@@ -1,0 +1,105 @@
+//! Snapshots: the writable directory pair of one container over the layers of its image.
+//!
+//! Nothing is mounted here: a snapshot says what to mount. The init layer with the engine's mount
+//! points lies below all layers of the image, so that an image's own `/etc` keeps its owner and
+//! mode, and the mount points never show up in `diff` or `commit`.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use meta::Read;
+use serde::{Deserialize, Serialize};
+use sys::dir;
+use types::{Digest, Mount};
+
+use crate::error::{Result, at};
+use crate::layout::{DIFF, INIT, LAYERS, RW, WORK};
+use crate::record::{self, ImageId};
+use crate::store::{Garbage, Store, make_dir};
+
+/// A container's own directories. It is part of the container's record: a directory that no record
+/// names is swept at start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    key: String,
+    layers: Vec<Digest>,
+}
+
+impl Snapshot {
+    /// Returns the name of its directory.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns the layers below it, lowest first.
+    pub fn layers(&self) -> &[Digest] {
+        &self.layers
+    }
+}
+
+impl Store {
+    /// Makes the directories of a container of `image`. They have the owner and mode of the
+    /// image's root directory, for overlayfs shows those of the upper one.
+    pub fn prepare(&self, read: &impl Read, image: ImageId) -> Result<Snapshot> {
+        let row = record::find_image(read, image)?;
+        let layers = record::parse_config(&row.config)?.rootfs.diff_ids;
+        let mut root = (0o755, 0, 0);
+        for layer in layers.iter().rev() {
+            let row = record::find_layer(read, *layer)?;
+            if row.has_root {
+                let path = Path::new(&row.k).join(DIFF);
+                let stat = self
+                    .area(LAYERS)?
+                    .open_dir(&path)
+                    .and_then(|dir| dir.stat_self());
+                let stat = stat.map_err(at(path))?;
+                root = (stat.mode, stat.uid, stat.gid);
+                break;
+            }
+        }
+        let (key, parent) = self.make(RW)?;
+        let made = make_dir(&parent, DIFF, root.0).and_then(|diff| {
+            dir::fchown(diff.as_fd(), root.1, root.2)?;
+            dir::fchmod(diff.as_fd(), root.0)?;
+            make_dir(&parent, WORK, 0o700)
+        });
+        if let Err(error) = made {
+            drop(self.remove_now(RW, &key));
+            return Err(at(Path::new(RW).join(key))(error));
+        }
+        Ok(Snapshot { key, layers })
+    }
+
+    /// Returns what to mount as the container's root. `volatile` skips syncs: only for containers
+    /// that go when they end.
+    pub fn mount(&self, read: &impl Read, snapshot: &Snapshot, volatile: bool) -> Result<Mount> {
+        Ok(Mount::Overlay {
+            lower: self.lower(read, snapshot)?,
+            upper: self.layout().rw_diff(&snapshot.key),
+            work: self.layout().rw_work(&snapshot.key),
+            volatile,
+        })
+    }
+
+    /// Moves a container's directories to the trash, after the commit that removed its record.
+    pub fn remove_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
+        self.discard(Garbage(vec![(RW, snapshot.key.clone())]))
+    }
+
+    /// Returns the directories below a snapshot, the topmost first.
+    pub(crate) fn lower(
+        &self,
+        read: &impl Read,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<std::path::PathBuf>> {
+        let mut lower = Vec::new();
+        for layer in snapshot.layers.iter().rev() {
+            lower.push(
+                self.layout()
+                    .layer_diff(&record::find_layer(read, *layer)?.k),
+            );
+        }
+        lower.push(self.layout().layer_diff(INIT));
+        Ok(lower)
+    }
+}

@@ -1,0 +1,185 @@
+//! From bytes to rows: a layer is unpacked in its final place, synced, and published by its row.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use archive::{Reader, decompress, extract_layer};
+use meta::{Read as _, Txn};
+use types::digest::Hasher;
+use types::oci::image::ImageConfig;
+use types::{Digest, Reference};
+
+use crate::error::{Error, Result, at};
+use crate::layout::{DIFF, LAYERS};
+use crate::record::{self, IMAGES, ImageId, ImageRow, LayerRow, TAGS, TagRow};
+use crate::store::{Store, make_dir};
+
+/// Layers of one image: the kernel stacks 500 directories, one of them is the init layer.
+const MAX_LAYERS: usize = 499;
+
+/// An image that is complete on disk and not yet visible. Dropped, it leaves nothing.
+#[derive(Debug)]
+#[must_use = "an image that is not published is removed"]
+pub struct Staged {
+    config_text: String,
+    id: ImageId,
+    layer_ids: Vec<Digest>,
+    layers: Vec<StagedLayer>,
+    parent: Option<ImageId>,
+}
+
+/// A layer that is unpacked and has no row. Dropped, it is removed.
+#[derive(Debug)]
+pub(crate) struct StagedLayer {
+    store: Store,
+    k: String,
+    kept: bool,
+    pub(crate) diff_id: Digest,
+    size: u64,
+    has_root: bool,
+}
+
+impl Staged {
+    /// Returns the id that the image will have.
+    pub fn id(&self) -> ImageId {
+        self.id
+    }
+
+    /// Completes an image: its layers are on disk after this.
+    pub(crate) fn new(
+        store: &Store,
+        config: &ImageConfig,
+        layers: Vec<StagedLayer>,
+        parent: Option<ImageId>,
+    ) -> Result<Self> {
+        let text = serde_json::to_string(config).map_err(Error::Config)?;
+        Self::with_text(store, text, config, layers, parent)
+    }
+
+    /// Completes an image whose config has these very bytes.
+    pub(crate) fn with_text(
+        store: &Store,
+        config_text: String,
+        config: &ImageConfig,
+        layers: Vec<StagedLayer>,
+        parent: Option<ImageId>,
+    ) -> Result<Self> {
+        if config.rootfs.diff_ids.len() > MAX_LAYERS {
+            return Err(Error::TooManyLayers);
+        }
+        store.sync()?;
+        Ok(Self {
+            id: Digest::of(config_text.as_bytes()),
+            config_text,
+            layer_ids: config.rootfs.diff_ids.clone(),
+            layers,
+            parent,
+        })
+    }
+}
+
+impl Store {
+    /// Makes a staged image visible, with a tag where one is given (taken from another image if
+    /// need be). Quick: only rows are written. The image is durable when the transaction is.
+    pub fn publish(
+        &self,
+        txn: &Txn<'_>,
+        staged: Staged,
+        tag: Option<&Reference>,
+    ) -> Result<ImageId> {
+        for mut layer in staged.layers {
+            let key = layer.diff_id.to_string();
+            // Somebody else may have unpacked the same one meanwhile: then ours is dropped.
+            if txn.get(&record::LAYERS, &key)?.is_none() {
+                let (k, size, has_root) = (layer.k.clone(), layer.size, layer.has_root);
+                txn.put(&record::LAYERS, &key, &LayerRow { k, size, has_root })?;
+                layer.kept = true;
+            }
+        }
+        for layer in staged.layer_ids {
+            record::find_layer(txn, layer)?;
+        }
+        let key = staged.id.to_string();
+        if txn.get(&IMAGES, &key)?.is_none() {
+            let row = ImageRow {
+                config: staged.config_text,
+                parent: staged.parent,
+                last_tagged: None,
+            };
+            txn.put(&IMAGES, &key, &row)?;
+        }
+        if let Some(tag) = tag {
+            self.tag(txn, staged.id, tag)?;
+        }
+        Ok(staged.id)
+    }
+
+    /// Gives an image a tag, taking it from another image if need be.
+    pub fn tag(&self, txn: &Txn<'_>, image: ImageId, tag: &Reference) -> Result<()> {
+        if tag.digest().is_some() {
+            return Err(Error::TagWithDigest);
+        }
+        let mut row = record::find_image(txn, image)?;
+        row.last_tagged = Some(now());
+        txn.put(&IMAGES, &image.to_string(), &row)?;
+        txn.put(
+            &TAGS,
+            &tag.clone().or_latest().to_string(),
+            &TagRow { image },
+        )?;
+        Ok(())
+    }
+
+    /// Unpacks a layer in any compression; its diff id is known at the end.
+    pub(crate) fn unpack(&self, from: impl Read) -> Result<StagedLayer> {
+        let (k, dir) = self.make(LAYERS)?;
+        // From here on the directory is removed when something fails.
+        let mut layer = StagedLayer {
+            store: self.clone(),
+            k,
+            kept: false,
+            diff_id: Digest::of(b""),
+            size: 0,
+            has_root: false,
+        };
+        let root = make_dir(&dir, DIFF, 0o755).map_err(at(Path::new(LAYERS).join(&layer.k)))?;
+        let hashed = Hashed {
+            inner: decompress(from)?,
+            hasher: Hasher::default(),
+        };
+        let mut reader = Reader::new(hashed);
+        let done = extract_layer(&mut reader, &root)?;
+        layer.diff_id = reader.finish()?.hasher.finish();
+        layer.size = done.size;
+        layer.has_root = done.has_root;
+        Ok(layer)
+    }
+}
+
+impl Drop for StagedLayer {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What cannot be removed now has no row: the next start sweeps it.
+            drop(self.store.remove_now(LAYERS, &self.k));
+        }
+    }
+}
+
+/// A reader that hashes what passes.
+struct Hashed<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// Returns the time as image configs write it.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
