@@ -172,8 +172,7 @@ impl Extractor<'_> {
                 break;
             }
             if hole {
-                file.seek(SeekFrom::Current(CHUNK as i64))
-                    .map_err(extract)?;
+                file.seek(SeekFrom::Start(size)).map_err(extract)?;
             } else {
                 sys::failpoint::pass("write").map_err(failed(entry))?;
                 file.write_all(chunk).map_err(extract)?;
@@ -254,21 +253,15 @@ impl Extractor<'_> {
     fn apply_times(&self) -> Result<()> {
         for (path, time) in self.times.iter().rev() {
             let as_path = Path::new(OsStr::from_bytes(path));
+            let failed = |source| Error::Extract {
+                path: as_path.to_owned(),
+                source,
+            };
             match self.root.open_dir(as_path) {
-                Ok(dir) => {
-                    dir::futimens(dir.as_fd(), *time, *time).map_err(|source| Error::Extract {
-                        path: as_path.to_owned(),
-                        source,
-                    })?
-                }
+                Ok(dir) => dir::futimens(dir.as_fd(), *time, *time).map_err(failed)?,
                 Err(error) if matches!(error.errno, Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => {
                 }
-                Err(source) => {
-                    return Err(Error::Extract {
-                        path: as_path.to_owned(),
-                        source,
-                    });
-                }
+                Err(error) => return Err(failed(error)),
             }
         }
         Ok(())
@@ -398,9 +391,8 @@ fn rule(entry: &Entry, rule: &'static str) -> Error {
 }
 
 fn failed(entry: &Entry) -> impl Fn(sys::Error) -> Error {
-    let path = entry.display_path();
     move |source| Error::Extract {
-        path: path.clone(),
+        path: entry.display_path(),
         source,
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn parse(block: &[u8; BLOCK]) -> Result<Block, &'static str> {
         path,
         link: text(field(block, 157, 100)).to_vec(),
         flag,
-        mode: unsigned(field(block, 100, 8)).ok_or("the mode is not a number")? as u32 & 0o7777,
+        mode: mode(field(block, 100, 8)).ok_or("the mode is not a number")?,
         uid: unsigned(field(block, 108, 8)).ok_or("the owner is not a number")?,
         gid: unsigned(field(block, 116, 8)).ok_or("the group is not a number")?,
         size: unsigned(field(block, 124, 12)).ok_or("the size is not a number")?,
@@ -142,6 +142,11 @@ fn number(field: &[u8]) -> Option<i64> {
 
 fn unsigned(field: &[u8]) -> Option<u64> {
     number(field).and_then(|number| u64::try_from(number).ok())
+}
+
+/// The low twelve bits; some writers put the type of the file above them.
+fn mode(field: &[u8]) -> Option<u32> {
+    u32::try_from(unsigned(field)? & 0o7777).ok()
 }
 
 fn device(field: &[u8]) -> Result<u32, &'static str> {

@@ -110,7 +110,7 @@ impl Store {
     }
 
     /// Moves directories to the trash, after the commit that removed their rows.
-    pub fn discard(&self, garbage: Garbage) -> Result<()> {
+    pub fn discard(&self, garbage: &Garbage) -> Result<()> {
         garbage
             .0
             .iter()

@@ -1,5 +1,12 @@
 //! The store on a real directory, with real layers. Needs root for owners and device nodes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::tests_outside_test_module,
+    reason = "this whole file is tests"
+)]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -46,7 +53,7 @@ impl House {
         let removed = self
             .meta
             .write(|txn| self.store.remove(txn, name, force, users))?;
-        self.store.discard(removed.garbage)?;
+        self.store.discard(&removed.garbage)?;
         Ok(removed.items)
     }
 
@@ -279,7 +286,7 @@ fn root_removal_conflicts() {
         .meta
         .write(|txn| house.store.collect(txn, []))
         .unwrap();
-    house.store.discard(garbage).unwrap();
+    house.store.discard(&garbage).unwrap();
     assert_eq!(house.names("layers"), ["0"]);
 }
 

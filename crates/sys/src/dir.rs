@@ -591,7 +591,7 @@ fn convert(stat: &rustix::fs::Stat) -> Result<Stat> {
         gid: stat.st_gid,
         size: u64::try_from(stat.st_size).unwrap_or(0),
         allocated: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
-        links: stat.st_nlink as u64,
+        links: stat.st_nlink,
         device: stat.st_dev,
         inode: stat.st_ino,
         rdev: (

@@ -23,7 +23,14 @@ impl Digest {
 
     /// Returns the 64 hexadecimal digits without the algorithm.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.0
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                for digit in [byte >> 4, byte & 15] {
+                    hex.extend(char::from_digit(digit.into(), 16));
+                }
+                hex
+            })
     }
 
     /// Parses the 64 hexadecimal digits without the algorithm.

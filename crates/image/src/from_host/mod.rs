@@ -195,7 +195,7 @@ impl Store {
             };
             plan.program(&find(program).ok_or_else(missing)?)?;
         }
-        self.from_plan(plan)
+        self.stage_plan(plan)
     }
 
     /// Makes the built-in image `wharf/host`: those of [`DEFAULT_PROGRAMS`] that the machine has.
@@ -213,10 +213,10 @@ impl Store {
                 name: "sh".to_owned(),
             });
         }
-        self.from_plan(plan)
+        self.stage_plan(plan)
     }
 
-    fn from_plan(&self, mut plan: Plan) -> Result<Staged> {
+    fn stage_plan(&self, mut plan: Plan) -> Result<Staged> {
         plan.finish()?;
         let (from, to) = io::pipe().map_err(archive::Error::Write)?;
         let (layer, written) = std::thread::scope(|scope| {

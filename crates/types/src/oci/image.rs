@@ -101,7 +101,7 @@ pub struct ContainerDefaults {
         deserialize_with = "null_as_default",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
-    pub exposed_ports: BTreeMap<String, Empty>,
+    pub exposed_ports: Names,
     /// `NAME=value`.
     #[serde(deserialize_with = "null_as_default")]
     pub env: Vec<String>,
@@ -116,7 +116,7 @@ pub struct ContainerDefaults {
         deserialize_with = "null_as_default",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
-    pub volumes: BTreeMap<String, Empty>,
+    pub volumes: Names,
     /// Where the process starts.
     #[serde(
         deserialize_with = "null_as_default",
@@ -142,6 +142,13 @@ pub struct ContainerDefaults {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,
 }
+
+/// The names of Go's `map[string]struct{}`.
+#[expect(
+    clippy::zero_sized_map_values,
+    reason = "the document has an empty object by name"
+)]
+pub type Names = BTreeMap<String, Empty>;
 
 /// `{}` of Go's `map[string]struct{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
