@@ -2,10 +2,13 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use sys::{Errno, cgroupfs};
+use sys::{Errno, bpf, cgroupfs};
 
+use crate::device::{DEVICE_PROGRAM, program};
 use crate::group::{Group, Place};
-use crate::{Error, Result, Write};
+use crate::hierarchy::Version;
+use crate::plan::Fallback;
+use crate::{Error, Result, Write, v1, v2};
 
 impl Group {
     /// Writes a plan, in order; a file is opened once for all its values in a row. Where two
@@ -32,7 +35,62 @@ impl Group {
         Ok(())
     }
 
+    /// One value, or what stands for it where this kernel has no such file.
     fn write<'a>(&self, write: &'a Write, open: &mut Option<(&'a str, OwnedFd)>) -> Result<()> {
+        if write.file == DEVICE_PROGRAM {
+            return self.attach_device_program(&write.value);
+        }
+        let error = match self.write_value(write, open) {
+            Err(error) if error.errno() == Some(Errno::NOENT) => error,
+            done => return done,
+        };
+        let fallback = match self
+            .place(&write.controller)
+            .map(|place| place.hierarchy.version)
+        {
+            Some(Version::V1) => v1::fallback(&write.file, &write.value),
+            _ => v2::fallback(&write.file, &write.value),
+        };
+        match fallback {
+            Fallback::Error => Err(error),
+            Fallback::Nothing => Ok(()),
+            Fallback::Write(file, value) => {
+                let controller = write.controller.clone();
+                let write = Write {
+                    controller,
+                    file: file.to_owned(),
+                    value,
+                };
+                self.write_value(&write, &mut None)
+            }
+        }
+    }
+
+    /// Attaches a program for `rules`, then takes off those that were there: never is there none.
+    fn attach_device_program(&self, rules: &str) -> Result<()> {
+        let no_controller = || Error::NoController {
+            controller: "devices".to_owned(),
+        };
+        let place = self.unified().ok_or_else(no_controller)?;
+        let code = program(rules).ok_or_else(|| Error::Resources {
+            reason: format!("device rules {rules:?}"),
+        })?;
+        let dir = place.dir.as_fd();
+        let swap = || {
+            let old = bpf::device_programs(dir)?;
+            let program = bpf::load_device_program(&code)?;
+            bpf::attach_device_program(dir, program.as_fd())?;
+            old.into_iter()
+                .try_for_each(|id| bpf::detach_device_program(dir, id))
+        };
+        swap().map_err(|error| place.error(&self.path, error))
+    }
+
+    fn write_value<'a>(
+        &self,
+        write: &'a Write,
+        open: &mut Option<(&'a str, OwnedFd)>,
+    ) -> Result<()> {
         let place = match &*write.controller {
             "" => self.core(),
             controller => self.place(controller),

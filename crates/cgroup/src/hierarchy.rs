@@ -110,6 +110,13 @@ impl Topology {
         matches!(&self.hierarchies[..], [one] if one.version == Version::V2)
     }
 
+    /// Tells whether groups are made in v2 at all.
+    pub(crate) fn has_unified(&self) -> bool {
+        self.hierarchies
+            .last()
+            .is_some_and(|last| last.version == Version::V2)
+    }
+
     /// The hierarchy of `controller`: v2's, if it has it, else v1's.
     pub fn hierarchy(&self, controller: &str) -> Option<&Hierarchy> {
         self.hierarchies

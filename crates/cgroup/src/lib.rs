@@ -11,6 +11,7 @@
 
 mod apply;
 mod destroy;
+mod device;
 mod error;
 mod freeze;
 mod group;
@@ -19,7 +20,10 @@ mod kill;
 mod measure;
 mod plan;
 mod stats;
+mod v1;
+mod v2;
 
+pub use device::DEVICE_PROGRAM;
 pub use error::{Error, Result};
 pub use group::{Entry, Group};
 pub use hierarchy::{Hierarchy, Topology, Version};

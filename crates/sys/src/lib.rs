@@ -7,6 +7,7 @@
 //! get the errno and the name of the call; they add the object it was about. Callers never see
 //! a raw descriptor, only `OwnedFd` and `BorrowedFd`.
 
+pub mod bpf;
 pub mod cgroupfs;
 pub mod clone;
 pub mod credentials;

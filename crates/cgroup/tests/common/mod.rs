@@ -5,6 +5,10 @@
     clippy::disallowed_methods,
     reason = "a test starts plain programs by their names"
 )]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows only functions marked as tests"
+)]
 #![allow(dead_code, reason = "each test binary uses another part")]
 
 use std::os::fd::AsRawFd;
@@ -75,13 +79,12 @@ impl Sleeper {
         let own = std::process::id();
         let mut enter = String::from("set -e; ");
         for tasks in &entry.tasks {
-            enter += &format!("echo 0 > /proc/{own}/fd/{}; ", tasks.as_raw_fd());
+            let file = format!("/proc/{own}/fd/{}", tasks.as_raw_fd());
+            enter.extend(["echo 0 > ", &file, "; "]);
         }
         if let Some(into) = &entry.into {
-            enter += &format!(
-                "echo 0 > /proc/{own}/fd/{}/cgroup.procs; ",
-                into.as_raw_fd()
-            );
+            let file = format!("/proc/{own}/fd/{}/cgroup.procs", into.as_raw_fd());
+            enter.extend(["echo 0 > ", &file, "; "]);
         }
         enter += "set +e; echo in; ";
         let mut child = Command::new("/bin/sh")
