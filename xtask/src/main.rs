@@ -13,12 +13,16 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 mod check;
+mod e2e;
+mod oracles;
 mod run;
 mod tidy;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
   check                                    rustfmt, clippy without a warning, tidy
   tidy                                     only the properties of the house
+  e2e [--engine wharf|dockerd|dockerd28] [--client docker|wharf] [--tenth N] [FILTER]
+                                           the cases of tests/e2e, as root
 ";
 
 fn main() -> ExitCode {
@@ -38,6 +42,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     match arguments.first().map(String::as_str) {
         Some("check") if rest.is_empty() => check::check(&root),
         Some("tidy") if rest.is_empty() => tidy::check(&root),
+        Some("e2e") => e2e::main(&root, &e2e::Choice::parse(rest)?),
         Some("help" | "--help") | None => {
             print!("{USAGE}");
             Ok(())

@@ -1,3 +1,64 @@
-//! What tests share: temporary roots, engines under test, snapshot filters.
+//! Test-only: engines under test, their clients, and what must be gone afterwards.
+//!
+//! A *case* is one property of an engine that a user can see. It runs on any engine (`ENGINE`) with
+//! any client (`CLIENT`), and must be true of the reference engine before it is asked of ours.
+//!
+//! Invariants: a case never touches the machine's network or another case's objects; a case that is
+//! not run says so with a reason that stands in `tests/e2e/skips.txt`.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests report on their output"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests run programs and make throw-away files"
+)]
+#![allow(clippy::panic, reason = "a test fails by a panic")]
+
+mod boxes;
+mod case;
+mod engine;
+pub mod http;
+mod leaks;
+pub mod peer;
+mod program;
+mod setting;
+mod temp;
+
+pub use boxes::{BOX, box_tar};
+pub use case::case;
+pub use engine::Engine;
+pub use program::{Output, Program};
+pub use setting::{Client, Kind, Setting};
+pub use temp::TempDir;
+
+use std::time::{Duration, Instant};
+
+/// How long a thing that must happen soon may take on a busy machine.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Asks `question` until it answers, at most [`SOON`]; a case that waits in vain fails with `what`.
+pub fn eventually<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        if let Some(answer) = question() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Declares a case: `case!(name, |engine| { … });`
+#[macro_export]
+macro_rules! case {
+    ($name:ident, $body:expr) => {
+        #[test]
+        fn $name() {
+            $crate::case(concat!(module_path!(), "::", stringify!($name)), $body);
+        }
+    };
+}

@@ -1,0 +1,294 @@
+//! The engine under test: ours is started for each case, a reference engine is already running.
+
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::http::{self, Reply};
+use crate::leaks;
+use crate::program::{Output, Program};
+use crate::setting::{Client, Kind, Setting};
+use crate::temp::TempDir;
+use crate::{BOX, box_tar, eventually};
+
+/// An engine with an image named [`BOX`], and a client that talks to it.
+#[derive(Debug)]
+pub struct Engine {
+    setting: Setting,
+    /// The case's name as a prefix of its objects.
+    slug: String,
+    socket: PathBuf,
+    temp: TempDir,
+    daemon: Mutex<Option<Program>>,
+}
+
+impl Engine {
+    /// Returns the engine for the case `name`.
+    pub fn get(setting: &Setting, name: &str) -> Engine {
+        let slug = name.replace("::", "-").replace('_', "-");
+        let temp = TempDir::new("wharf-e2e");
+        let socket = match (setting.kind, &setting.host) {
+            (Kind::Wharf, _) => temp.path().join("s"),
+            (_, Some(host)) => PathBuf::from(host.strip_prefix("unix://").unwrap_or(host)),
+            (_, None) => panic!("{} is started by `cargo xtask e2e`", setting.kind.name()),
+        };
+        let setting = setting.clone();
+        let engine = Engine {
+            setting,
+            slug,
+            socket,
+            temp,
+            daemon: Mutex::new(None),
+        };
+        if engine.kind() == Kind::Wharf {
+            leaks::adopt_orphans();
+            engine.start_daemon(&[]);
+            let archive = engine.temp.path().join("box.tar");
+            box_tar(engine.temp.path(), &archive);
+            engine.import(&archive);
+        }
+        engine
+    }
+
+    fn import(&self, archive: &Path) {
+        let archive = archive.to_string_lossy().into_owned();
+        self.cli(&["import", &archive, BOX]).exits(0);
+    }
+
+    /// Returns which engine this is.
+    pub fn kind(&self) -> Kind {
+        self.setting.kind
+    }
+
+    /// Returns which client [`Engine::cli`] uses.
+    pub fn client(&self) -> Client {
+        self.setting.client
+    }
+
+    /// Returns a name for an object of this case.
+    pub fn name(&self, suffix: &str) -> String {
+        format!("{}-{suffix}", self.slug)
+    }
+
+    /// Returns a directory of this case.
+    pub fn temp(&self) -> &TempDir {
+        &self.temp
+    }
+
+    /// Returns where the engine listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Returns our daemon's data root.
+    pub fn data_root(&self) -> PathBuf {
+        self.temp.path().join("d")
+    }
+
+    /// Starts our daemon, with `environment` added.
+    #[track_caller]
+    pub fn start_daemon(&self, environment: &[(&str, &str)]) {
+        let mut command = Command::new(&self.setting.wharf);
+        command
+            .args(["daemon", "-H", &format!("unix://{}", self.socket.display())])
+            .args([
+                "--data-root",
+                &self.temp.at("d"),
+                "--exec-root",
+                &self.temp.at("x"),
+            ])
+            .args(["--pidfile", &self.temp.at("pid"), "-b", "none"])
+            .envs(environment.iter().copied());
+        let mut daemon = Program::start(&mut command);
+        eventually("the daemon answers", || {
+            assert!(
+                daemon.runs(),
+                "the daemon ended: {}{}",
+                daemon.stdout(),
+                daemon.stderr()
+            );
+            UnixStream::connect(&self.socket).ok()
+        });
+        *self.daemon.lock().expect("no panic holds the lock") = Some(daemon);
+    }
+
+    /// Kills our daemon as if the power of its process had failed.
+    pub fn kill_daemon(&self) {
+        let daemon = self.daemon.lock().expect("no panic holds the lock").take();
+        let daemon = daemon.expect("a daemon of ours runs");
+        daemon.signal(Signal::KILL);
+        daemon.finish().exits(137);
+    }
+
+    /// Stops our daemon with SIGTERM and checks that it ends well.
+    pub fn stop_daemon(&self) {
+        let daemon = self.daemon.lock().expect("no panic holds the lock").take();
+        let daemon = daemon.expect("a daemon of ours runs");
+        daemon.signal(Signal::TERM);
+        daemon.finish().exits(0);
+    }
+
+    /// Returns our daemon's process id.
+    pub fn daemon_id(&self) -> u32 {
+        let daemon = self.daemon.lock().expect("no panic holds the lock");
+        daemon.as_ref().expect("a daemon of ours runs").id()
+    }
+
+    /// Returns the client's command with `words`.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let program = match self.client() {
+            Client::Docker => &self.setting.docker,
+            Client::Wharf => &self.setting.wharf,
+        };
+        let mut command = Command::new(program);
+        command
+            .args(["-H", &format!("unix://{}", self.socket.display())])
+            .args(words)
+            .env_remove("DOCKER_HOST")
+            .env_remove("DOCKER_CONTEXT")
+            .env("DOCKER_CONFIG", self.temp.at("config"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the client to its end, with nothing on stdin.
+    #[track_caller]
+    pub fn cli(&self, words: &[&str]) -> Output {
+        self.normal(self.spawn(words).finish())
+    }
+
+    /// Runs the client to its end with `input` on stdin.
+    #[track_caller]
+    pub fn cli_with(&self, input: &str, words: &[&str]) -> Output {
+        let mut program = self.spawn(words);
+        program.write(input);
+        self.normal(program.finish())
+    }
+
+    /// Starts the client.
+    pub fn spawn(&self, words: &[&str]) -> Program {
+        Program::start(&mut self.command(words))
+    }
+
+    /// Our client calls itself `wharf` where the official one says `docker`; else the texts are the same.
+    fn normal(&self, mut output: Output) -> Output {
+        if self.client() == Client::Wharf {
+            for (ours, theirs) in [("wharf: ", "docker: "), ("'wharf ", "'docker ")] {
+                output.stderr = output.stderr.replace(ours, theirs);
+            }
+        }
+        output
+    }
+
+    /// Runs `script` in a new container without network and returns what the client says.
+    #[track_caller]
+    pub fn sh(&self, options: &[&str], script: &str) -> Output {
+        let mut words = vec!["run", "--rm", "--network", "none"];
+        words.extend(options);
+        words.extend([BOX, "sh", "-c", script]);
+        self.cli(&words)
+    }
+
+    /// Starts a container named with `suffix` in the background and returns its name.
+    #[track_caller]
+    pub fn background(&self, suffix: &str, options: &[&str], script: &str) -> String {
+        let name = self.name(suffix);
+        let mut words = vec!["run", "-d", "--network", "none", "--name", &name];
+        words.extend(options);
+        words.extend([BOX, "sh", "-c", script]);
+        self.cli(&words).exits(0);
+        name
+    }
+
+    /// Returns what inspect says of a container.
+    #[track_caller]
+    pub fn inspect(&self, name: &str) -> Value {
+        self.get_path(&format!("/containers/{name}/json"))
+            .is(200)
+            .json()
+    }
+
+    /// Sends a request without a body.
+    #[track_caller]
+    pub fn get_path(&self, path: &str) -> Reply {
+        self.request("GET", path, &[], b"")
+    }
+
+    /// Sends a JSON document.
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.request(
+            "POST",
+            path,
+            &["Content-Type: application/json"],
+            body.as_bytes(),
+        )
+    }
+
+    /// Sends a request.
+    #[track_caller]
+    pub fn request(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Reply {
+        http::request(&self.socket, method, path, headers, body)
+    }
+
+    /// Sends bytes and returns all that comes back; `half_close` shuts our writing side down first.
+    pub fn exchange(&self, bytes: &[u8], half_close: bool) -> Vec<u8> {
+        http::exchange(&self.socket, bytes, half_close)
+    }
+
+    /// Removes what the case made, stops our daemon and checks that nothing is left.
+    pub(crate) fn finish(&self) {
+        let all = self.get_path("/containers/json?all=1").is(200).json();
+        let all = all.as_array().expect("a list");
+        let mut ids = Vec::new();
+        for container in all {
+            let id = container["Id"].as_str().expect("an id");
+            let names = container["Names"].to_string();
+            if self.kind() == Kind::Wharf || names.contains(&format!("/{}", self.slug)) {
+                let path = format!("/containers/{id}?force=1&v=1");
+                let reply = self.request("DELETE", &path, &[], b"");
+                assert!(
+                    [204, 404, 409].contains(&reply.status),
+                    "rm -f: {}",
+                    reply.text()
+                );
+                ids.push(id.to_owned());
+            }
+        }
+        if self.kind() == Kind::Wharf {
+            if self
+                .daemon
+                .lock()
+                .expect("no panic holds the lock")
+                .is_some()
+            {
+                self.stop_daemon();
+            }
+            leaks::check(self.temp.path());
+            for id in ids {
+                leaks::no_cgroups(&id);
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let Ok(mut daemon) = self.daemon.lock() else {
+            return;
+        };
+        let Some(daemon) = daemon.take() else { return };
+        eprintln!("-- the daemon's words:\n{}", daemon.stderr());
+        drop(daemon);
+        leaks::kill_orphans();
+    }
+}

@@ -1,0 +1,22 @@
+//! Every case, one module for each word of the user's.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::tests_outside_test_module,
+    reason = "this binary is nothing but tests"
+)]
+#![allow(clippy::panic, reason = "a case fails by a panic")]
+
+mod api;
+mod attach;
+mod crash;
+mod create;
+mod events;
+mod exec;
+mod images;
+mod limits;
+mod logs;
+mod ps;
+mod run;
+mod security;
+mod stop;

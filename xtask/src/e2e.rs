@@ -1,0 +1,232 @@
+//! Runs the cases of `tests/e2e` on one engine with one client.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use testkit::peer::Peer;
+use testkit::{Client, Kind};
+
+use crate::oracles;
+use crate::run::{run, step};
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice {
+    pub(crate) kind: Kind,
+    pub(crate) client: Client,
+    /// nextest's words: a filter of names.
+    pub(crate) filter: Vec<String>,
+    /// Only a tenth of the cases: those whose hash has this last digit.
+    pub(crate) tenth: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
+}
+
+impl Choice {
+    /// Reads `[--engine E] [--client C] [filter]`.
+    pub(crate) fn parse(words: &[String]) -> Result<Choice> {
+        let mut choice = Choice {
+            kind: Kind::Wharf,
+            client: Client::Docker,
+            filter: Vec::new(),
+            tenth: None,
+        };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut value = || {
+                words
+                    .next()
+                    .with_context(|| format!("{word} needs a value"))
+            };
+            match word.as_str() {
+                "--engine" => choice.kind = Kind::parse(value()?).context("no such engine")?,
+                "--client" => choice.client = Client::parse(value()?).context("no such client")?,
+                "--tenth" => choice.tenth = Some(value()?.parse()?),
+                _ => choice.filter.push(word.clone()),
+            }
+        }
+        Ok(choice)
+    }
+
+    fn title(&self) -> String {
+        format!(
+            "e2e on {} with the client {}",
+            self.kind.name(),
+            self.client.name()
+        )
+    }
+}
+
+/// Runs the cases and prints their counts; a failed one is an error.
+pub(crate) fn main(root: &Path, choice: &Choice) -> Result<()> {
+    let counts = cases(root, choice)?;
+    println!(
+        "{} passed, {} failed, {} skipped",
+        counts.passed, counts.failed, counts.skipped
+    );
+    if counts.failed > 0 {
+        bail!("{} failed", choice.title());
+    }
+    Ok(())
+}
+
+/// Runs the cases and counts.
+pub(crate) fn cases(root: &Path, choice: &Choice) -> Result<Counts> {
+    step(&choice.title());
+    let wharf = build(root)?;
+    let oracles = oracles::unpacked(root)?;
+    let docker = oracles::client(oracles.as_deref());
+    if choice.kind == Kind::Dockerd28 && oracles.is_none() {
+        println!("   skipped: the reference engine is not to be had here (WHARF_ORACLES)");
+        return Ok(Counts {
+            skipped: 1,
+            ..Counts::default()
+        });
+    }
+    let peer = (choice.kind != Kind::Wharf).then(|| {
+        let flags = ["-b", "none", "--iptables=false", "--ip6tables=false"];
+        Peer::start(choice.kind, oracles.as_deref(), &docker, &flags)
+    });
+    let skipped = root.join("target/e2e-skipped.txt");
+    fs::write(&skipped, "")?;
+    let mut command = nextest(root, "run");
+    command
+        .args([
+            "--profile",
+            "ci",
+            "--status-level",
+            "fail",
+            "--no-tests",
+            "pass",
+        ])
+        .env("ENGINE", choice.kind.name())
+        .env("CLIENT", choice.client.name())
+        .env("WHARF_BIN", &wharf)
+        .env("WHARF_E2E_DOCKER", &docker)
+        .env(
+            "WHARF_E2E_HOST",
+            peer.as_ref().map(Peer::host).unwrap_or_default(),
+        )
+        .env("WHARF_E2E_SKIPPED", &skipped)
+        .env("RUST_BACKTRACE", "0")
+        .args(&choice.filter);
+    if let Some(digit) = choice.tenth {
+        let names = tenth(root, digit)?;
+        println!("   the tenth {digit}: {}", names.join(" "));
+        if names.is_empty() {
+            return Ok(Counts::default());
+        }
+        let names: Vec<_> = names.iter().map(|name| format!("test(={name})")).collect();
+        command.args(["-E", &names.join(" + ")]);
+    }
+    let failure = run(&mut command).err();
+    drop(peer);
+    let mut counts = junit(&root.join("target/nextest/ci/junit.xml"))
+        .or_else(|_| junit(&target(root).join("nextest/ci/junit.xml")))?;
+    let skips = fs::read_to_string(&skipped)?;
+    for line in skips.lines() {
+        println!("   skipped: {line}");
+    }
+    let skips = skips.lines().count() as u64;
+    counts.skipped += skips;
+    counts.passed = counts.passed.saturating_sub(skips);
+    if let Some(failure) = failure
+        && counts.failed == 0
+    {
+        return Err(failure);
+    }
+    Ok(counts)
+}
+
+/// Builds our program as the cases use it and returns where it lies.
+pub(crate) fn build(root: &Path) -> Result<PathBuf> {
+    run(Command::new("cargo")
+        .args(["build", "--quiet", "--profile", "e2e", "--package", "wharf"])
+        .args(["--features", "failpoints"])
+        .current_dir(root))?;
+    let target = target(root);
+    let named = target.join(format!(
+        "{}-unknown-linux-gnu/e2e/wharf",
+        std::env::consts::ARCH
+    ));
+    Ok(if named.exists() {
+        named
+    } else {
+        target.join("e2e/wharf")
+    })
+}
+
+/// Returns where cargo builds.
+pub(crate) fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+fn nextest(root: &Path, verb: &str) -> Command {
+    let mut command = Command::new("cargo");
+    command
+        .args(["nextest", verb, "--package", "e2e", "--cargo-quiet"])
+        .current_dir(root);
+    command
+}
+
+/// Returns the cases whose hash ends with `digit`.
+fn tenth(root: &Path, digit: u64) -> Result<Vec<String>> {
+    let output = nextest(root, "list")
+        .args(["--message-format", "oneline"])
+        .output()?;
+    let list = String::from_utf8(output.stdout)?;
+    let names = list.lines().filter_map(|line| line.split(' ').nth(1));
+    Ok(names
+        .filter(|name| hash(name) % 10 == digit % 10)
+        .map(str::to_owned)
+        .collect())
+}
+
+/// FNV-1a: the same on every machine and every day.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Reads the counts from nextest's report.
+fn junit(file: &Path) -> Result<Counts> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let line = text
+        .lines()
+        .find(|line| line.contains("<testsuites"))
+        .context("no <testsuites>")?;
+    let number = |key: &str| -> u64 {
+        let value = line
+            .split_once(&format!(" {key}=\""))
+            .and_then(|(_, rest)| rest.split_once('"'));
+        value.and_then(|(value, _)| value.parse().ok()).unwrap_or(0)
+    };
+    let failed = number("failures") + number("errors");
+    Ok(Counts {
+        passed: number("tests").saturating_sub(failed),
+        failed,
+        skipped: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hash;
+
+    #[test]
+    fn the_tenths_are_a_tenth() {
+        let hits = (0..1000)
+            .filter(|n| hash(&format!("case::{n}")) % 10 == 3)
+            .count();
+        assert!((50..200).contains(&hits), "{hits}");
+    }
+}
