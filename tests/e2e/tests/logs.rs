@@ -93,7 +93,10 @@ case!(across_rotation, |e| {
     let options = ["--log-opt", "max-size=4k", "--log-opt", "max-file=20"];
     let name = e.background("r", &options, script);
     e.cli(&["wait", &name]).exits(0);
-    let wanted: String = (0..400).map(|n| format!("line-{n}\n")).collect();
+    let wanted = (0..400)
+        .map(|n| format!("line-{n}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     e.cli(&["logs", &name]).exits(0).says(&wanted);
 });
 

@@ -19,7 +19,10 @@ case!(much_output_is_whole, |e| {
         &[],
         "i=0; while [ $i -lt 3000 ]; do echo line-$i; i=$((i+1)); done",
     );
-    let wanted: String = (0..3000).map(|n| format!("line-{n}\n")).collect();
+    let wanted = (0..3000)
+        .map(|n| format!("line-{n}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     output.exits(0).says(&wanted);
 });
 
