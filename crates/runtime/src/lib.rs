@@ -7,10 +7,27 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+mod create;
+mod error;
+mod exec;
+mod handshake;
+mod home;
+mod init;
+mod plan;
+mod prepare;
+pub mod seccomp;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
 use types::Mount;
 use types::oci::runtime::{Process, Spec};
+
+pub use error::{Error, Failure, Reason, Result};
+pub use plan::Invalid;
+
+use plan::process::Filter;
 
 /// Standard streams of a new process.
 #[derive(Debug)]
@@ -43,18 +60,20 @@ pub struct CreateRequest<'a> {
     pub netns: Option<BorrowedFd<'a>>,
 }
 
-/// A container failure. The text is runc's where Docker's exit codes depend on it
-/// (`exec: "nosuch": executable file not found in $PATH`).
-#[derive(Debug, thiserror::Error)]
-#[error("not yet")]
-pub struct Error;
-
-/// Result of this crate.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// A created container; its init waits for [`Container::start`]. Dropping it does not end it.
+/// A created container; its init waits for [`Container::start`]. Dropping it does not end one that
+/// was started; one that was not ends by itself.
 #[derive(Debug)]
-pub struct Container {}
+pub struct Container {
+    id: String,
+    group: cgroup::Group,
+    root: OwnedFd,
+    init: OwnedFd,
+    /// To init, until it was started.
+    line: Option<UnixStream>,
+    /// Namespaces that are not the host's.
+    kinds: u64,
+    filter: Option<Rc<Filter>>,
+}
 
 /// A process in a container.
 #[derive(Debug)]
@@ -72,32 +91,48 @@ pub struct Child {
 impl Container {
     /// Makes cgroup, namespaces, mounts and init, up to the point before execve. On failure
     /// nothing is left.
-    pub fn create(_request: CreateRequest<'_>) -> Result<(Self, Child)> {
-        Err(Error)
+    pub fn create(request: CreateRequest<'_>) -> Result<(Self, Child)> {
+        let result = create::create(&request).map_err(Error::Create);
+        // The process has its own now, and a pipe must end when that ends.
+        drop(request.stdio);
+        result
     }
 
-    /// Lets init execve; returns when it did, or why it did not.
+    /// Lets init execve; returns when it did, or when it ended: a program that the kernel refuses
+    /// is told on the container's own stderr, with status 255.
     pub fn start(&mut self) -> Result<()> {
-        Err(Error)
+        let mut line = self.line.take().ok_or(Error::Start(Failure::Running))?;
+        exec::go(&mut line).map_err(Error::Start)
     }
 
-    /// Starts an additional process.
-    pub fn exec(&self, _process: &Process, _stdio: Stdio) -> Result<Child> {
-        Err(Error)
+    /// Starts an additional process; returns when it became its program.
+    pub fn exec(&self, process: &Process, stdio: Stdio) -> Result<Child> {
+        let result = exec::exec(self, process, &stdio).map_err(Error::Exec);
+        drop(stdio);
+        result
     }
 
-    /// The root directory of the container, for cp, diff, export and commit.
+    /// The root directory of the container, for cp, diff, export and commit. Mounts of the
+    /// container are seen in it as long as it runs.
     pub fn root(&self) -> BorrowedFd<'_> {
-        unimplemented!()
+        self.root.as_fd()
     }
 
     /// Its cgroup.
     pub fn cgroup(&self) -> &cgroup::Group {
-        unimplemented!()
+        &self.group
     }
 
-    /// Kills what still runs and removes the cgroup.
+    /// Kills what still runs and removes the cgroup. The caller waits for its children as before.
     pub fn destroy(self) -> Result<()> {
-        Err(Error)
+        let failed = |source| Error::Destroy {
+            id: self.id.clone(),
+            source,
+        };
+        self.group.kill().map_err(failed)?;
+        self.group.destroy().map_err(|source| Error::Destroy {
+            id: self.id,
+            source,
+        })
     }
 }

@@ -109,11 +109,14 @@ pub fn exit(code: i32) -> ! {
 /// ignored signals and the mask live on through execve.
 pub fn reset_signals() -> Result<()> {
     failpoint::pass("reset_signals")?;
-    for signal in 1..32 {
-        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
-            // SAFETY: SIG_DFL is a valid action for each of these.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
-        }
+    // What the kernel reads: handler (0 is the default action), flags, restorer and mask. libc's own
+    // function refuses the two signals that it uses itself, and a caller may have ignored those too.
+    let default = [0_u64; 4];
+    for signal in (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
+        let (action, size) = (default.as_ptr(), size_of::<u64>());
+        let none = std::ptr::null_mut::<u64>();
+        // SAFETY: an action of the size that x86_64 and aarch64 read, and none to fill.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action, none, size) };
     }
     // SAFETY: sigset_t is plain bytes; sigemptyset below gives them their meaning.
     let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
@@ -133,37 +136,6 @@ pub fn die_with_parent() -> Result<()> {
     match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) } {
         0 => Ok(()),
         _ => Err(Error::last("die_with_parent")),
-    }
-}
-
-/// Makes this process unreadable for others of its user (`PR_SET_DUMPABLE` 0), until execve.
-pub fn hide() -> Result<()> {
-    failpoint::pass("hide")?;
-    // SAFETY: this option takes an integer.
-    match unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0 as libc::c_ulong) } {
-        0 => Ok(()),
-        _ => Err(Error::last("hide")),
-    }
-}
-
-/// Starts a session.
-pub fn set_session() -> Result<()> {
-    failpoint::pass("setsid")?;
-    // SAFETY: setsid takes nothing.
-    match unsafe { libc::setsid() } {
-        -1 => Err(Error::last("setsid")),
-        _ => Ok(()),
-    }
-}
-
-/// Marks every descriptor from `first` on to be closed by execve.
-pub fn close_from_at_exec(first: u32) -> Result<()> {
-    failpoint::pass("close_range")?;
-    let (last, flags) = (libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
-    // SAFETY: three integers; nothing is closed now.
-    match unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } {
-        0 => Ok(()),
-        _ => Err(Error::last("close_range")),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod error;
 pub mod failpoint;
 pub mod fd;
 pub mod inotify;
+pub mod lsm;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;

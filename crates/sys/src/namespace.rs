@@ -67,6 +67,8 @@ pub fn kind(fd: BorrowedFd<'_>) -> Result<u64> {
 
 /// Sets the loopback link of this process's network namespace up.
 pub fn loopback_up() -> Result<()> {
+    // <net/if.h>; libc has it wider than the field.
+    const IFF_UP: i16 = 1;
     failpoint::pass("loopback_up")?;
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
     // SAFETY: three integers.
@@ -79,7 +81,7 @@ pub fn loopback_up() -> Result<()> {
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     request.ifr_name[0] = b'l'.cast_signed();
     request.ifr_name[1] = b'o'.cast_signed();
-    request.ifr_ifru.ifru_flags = libc::IFF_UP as i16;
+    request.ifr_ifru.ifru_flags = IFF_UP;
     // SAFETY: the request lives through the call and is what SIOCSIFFLAGS reads.
     match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } {
         0 => Ok(()),

@@ -38,6 +38,15 @@ pub fn find(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     open_in(root, path, OFlags::PATH, Mode::empty())
 }
 
+/// Like [`find`], but refuses links altogether.
+pub fn find_strictly(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    failpoint::pass("openat2")?;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
+        .map_err(|errno| Error::new("openat2", errno))
+}
+
 /// Opens a regular file in `root` to read; never waits for one that is none.
 pub fn open_file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     open_in(
@@ -46,6 +55,11 @@ pub fn open_file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
         OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
         Mode::empty(),
     )
+}
+
+/// Opens the file `name` in `dir` to write; no link.
+pub fn open_to_write(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    open_in(dir, name, OFlags::WRONLY | OFlags::NOFOLLOW, Mode::empty())
 }
 
 /// Makes the file `path` in `root`, empty, unless it exists.
@@ -199,30 +213,6 @@ pub fn write_beneath(dir: BorrowedFd<'_>, path: &CStr, value: &[u8]) -> Result<(
     Ok(())
 }
 
-/// Writes all of `bytes`; for a message that must leave before the process ends.
-pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
-    failpoint::pass("write")?;
-    while !bytes.is_empty() {
-        match rustix::io::write(fd, bytes) {
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(Error::new("write", errno)),
-        }
-    }
-    Ok(())
-}
-
-/// Reads once; 0 is the end.
-pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
-    failpoint::pass("read")?;
-    loop {
-        match rustix::io::read(fd, &mut *buffer) {
-            Err(Errno::INTR) => {}
-            other => return other.map_err(|errno| Error::new("read", errno)),
-        }
-    }
-}
-
 /// Makes the mount that `root` names the root of this mount namespace, and lets go of the old one.
 pub fn pivot(root: BorrowedFd<'_>) -> Result<()> {
     failpoint::pass("pivot_root")?;
@@ -252,9 +242,4 @@ pub fn check_cwd() -> Result<()> {
         (-1, _) => Err(Error::last("getcwd")),
         _ => Err(Error::new("getcwd", Errno::NOENT)),
     }
-}
-
-/// Sets the mask of permission bits for new files.
-pub fn set_umask(mask: u32) {
-    rustix::process::umask(Mode::from_raw_mode(mask));
 }

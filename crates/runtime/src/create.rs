@@ -1,0 +1,367 @@
+//! The parent's side of a new process: plan, prepare, clone, listen.
+
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use cgroup::{Entry, Group, Topology};
+use sys::clone::Cloned;
+use sys::single_threaded::SingleThreaded;
+use sys::{Errno, namespace, pidfd};
+use types::oci::runtime::Spec;
+
+use crate::error::{Failure, Reason, unheard};
+use crate::handshake::{self, Message, Step};
+use crate::init::{self, Stage, Way};
+use crate::plan::mounts::What;
+use crate::plan::{Facts, Plan};
+use crate::prepare::{Prepared, prepare};
+use crate::{Child, Container, CreateRequest, Stdio, home};
+
+/// A process that was cloned and not yet heard of. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Born {
+    pub(crate) pid: i32,
+    /// None once the process is somebody else's to end.
+    pidfd: Option<OwnedFd>,
+    /// To the process, until it became its program.
+    line: Option<UnixStream>,
+}
+
+impl Born {
+    /// Its descriptor.
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd
+            .as_ref()
+            .expect("a process that was not kept")
+            .as_fd()
+    }
+
+    /// The line to it.
+    pub(crate) fn line(&mut self) -> &mut UnixStream {
+        self.line.as_mut().expect("a process that was not kept")
+    }
+
+    /// Lets it live: pid, descriptor, line.
+    pub(crate) fn keep(mut self) -> (i32, OwnedFd, UnixStream) {
+        let pidfd = self.pidfd.take().expect("a process that was not kept");
+        (
+            self.pid,
+            pidfd,
+            self.line.take().expect("a process that was not kept"),
+        )
+    }
+
+    fn end(&mut self) -> Option<pidfd::Status> {
+        let pidfd = self.pidfd.take()?;
+        // One that is dead already still waits to be waited for.
+        unheard(pidfd::send_signal(&pidfd, SIGKILL));
+        pidfd::wait(pidfd.as_fd()).ok()
+    }
+}
+
+impl Drop for Born {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The number is the same on every architecture (signal(7)).
+const SIGKILL: i32 = 9;
+
+/// Makes cgroup, namespaces, mounts and init.
+pub(crate) fn create(request: &CreateRequest<'_>) -> Result<(Container, Child), Failure> {
+    let proof = SingleThreaded::prove().map_err(Failure::Threads)?;
+    let facts = facts(request.netns.is_some())?;
+    let mut plan = Plan::new(request.id, request.spec, facts)?;
+    let topology = Topology::detect()?;
+    let group = make_group(request.spec, &topology)?;
+    match create_in(proof, request, &mut plan, &group, &topology) {
+        Ok((root, init, child)) => {
+            let container = Container {
+                id: request.id.to_owned(),
+                group,
+                root,
+                init: init.pidfd,
+                line: Some(init.line),
+                kinds: kinds(&plan, request),
+                filter: plan.process.filter,
+            };
+            Ok((container, child))
+        }
+        Err(failure) => {
+            // The first failure is the one to hear about; a group that stays is found by the sweep.
+            unheard(group.kill());
+            unheard(group.destroy());
+            Err(failure)
+        }
+    }
+}
+
+/// What a container keeps of its init.
+struct Init {
+    pidfd: OwnedFd,
+    line: UnixStream,
+}
+
+fn create_in(
+    proof: SingleThreaded,
+    request: &CreateRequest<'_>,
+    plan: &mut Plan,
+    group: &Group,
+    topology: &Topology,
+) -> Result<(OwnedFd, Init, Child), Failure> {
+    let mut prepared = prepare(plan, request.root, group, topology)?;
+    if let Some(netns) = request.netns {
+        let own = sys::fd::duplicate(netns).map_err(host("network namespace"))?;
+        prepared.join.push((namespace::NETWORK, own));
+    }
+    set_home(plan, &prepared)?;
+    let entry = group.entry()?;
+    let pid_namespace = join_pid_namespace(&mut prepared)?;
+    let streams = streams(
+        &request.stdio,
+        prepared.console.as_ref().map(|pair| pair.peer.as_fd()),
+    )?;
+    let born = clone(proof, plan.namespaces.new, &entry, |way, parent| {
+        let terminal = plan.process.terminal;
+        init::run(
+            plan,
+            &prepared,
+            &Stage {
+                entry: way,
+                streams,
+                terminal,
+                parent,
+            },
+        )
+    })?;
+    drop(pid_namespace);
+    let born = born_or_dead(born, |step, item, reason| {
+        Failure::of_init(plan, step, item, reason)
+    })?;
+    let console = prepared.console.map(|pair| pair.master);
+    if let (Some(console), Some((width, height))) = (&console, plan.process.console_size) {
+        sys::tty::set_size(console, width, height).map_err(host("size of the console"))?;
+    }
+    let start_time = pidfd::start_time(born.pid).map_err(host("start time of init"))?;
+    let pidfd = sys::fd::duplicate(born.pidfd()).map_err(host("descriptor of init"))?;
+    let (pid, own, line) = born.keep();
+    let child = Child {
+        pid,
+        start_time,
+        pidfd: own,
+        console,
+    };
+    Ok((prepared.root, Init { pidfd, line }, child))
+}
+
+/// The namespaces that an additional process enters.
+fn kinds(plan: &Plan, request: &CreateRequest<'_>) -> u64 {
+    let mut kinds = plan.namespaces.new;
+    for (kind, _) in &plan.namespaces.join {
+        kinds |= kind;
+    }
+    if plan.namespaces.new_cgroup {
+        kinds |= namespace::CGROUP;
+    }
+    if request.netns.is_some() {
+        kinds |= namespace::NETWORK;
+    }
+    kinds
+}
+
+/// Adds to a kernel error what it was about.
+pub(crate) fn host(what: &'static str) -> impl FnOnce(sys::Error) -> Failure {
+    Failure::host(move || what.to_owned())
+}
+
+/// What this process has to give.
+pub(crate) fn facts(has_netns: bool) -> Result<Facts, Failure> {
+    let own = sys::credentials::capabilities().map_err(host("own capabilities"))?;
+    Ok(Facts {
+        capabilities: own.permitted,
+        has_netns,
+    })
+}
+
+fn make_group(spec: &Spec, topology: &Topology) -> Result<Group, Failure> {
+    let linux = spec.linux.as_ref();
+    let path = linux
+        .map(|linux| linux.cgroups_path.as_str())
+        .unwrap_or_default();
+    if path.is_empty() {
+        return Err(crate::Invalid::Missing("linux.cgroupsPath").into());
+    }
+    let default = types::oci::runtime::Resources::default();
+    let resources = linux
+        .and_then(|linux| linux.resources.as_ref())
+        .unwrap_or(&default);
+    let (writes, _warnings) = cgroup::plan(resources, topology)?;
+    let group = Group::create(topology, path)?;
+    match group.apply(&writes) {
+        Ok(()) => Ok(group),
+        Err(error) => {
+            unheard(group.destroy());
+            Err(error.into())
+        }
+    }
+}
+
+/// `HOME` comes from the container's passwd file, or from one that is mounted over it.
+fn set_home(plan: &mut Plan, prepared: &Prepared) -> Result<(), Failure> {
+    if plan.process.has_home() {
+        return Ok(());
+    }
+    let uid = plan.process.uid;
+    let bound = plan
+        .mounts
+        .iter()
+        .rev()
+        .find(|step| step.target.name == "/etc/passwd");
+    let home = match bound {
+        Some(step) if matches!(step.what, What::Bind { .. }) => home::of_file(&step.source, uid),
+        _ => home::of(prepared.root.as_fd(), uid),
+    };
+    Ok(plan.process.set_home(&home)?)
+}
+
+/// A pid namespace is entered by children only, so this process points its next child there.
+fn join_pid_namespace(prepared: &mut Prepared) -> Result<Option<Detour>, Failure> {
+    let at = prepared
+        .join
+        .iter()
+        .position(|(kind, _)| *kind == namespace::PID);
+    let Some(at) = at else { return Ok(None) };
+    let (_, file) = prepared.join.remove(at);
+    Detour::begin(file.as_fd()).map(Some)
+}
+
+/// Children of this process go to another pid namespace until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Detour {
+    own: OwnedFd,
+}
+
+impl Detour {
+    /// Points children to the pid namespace of `fd`: a namespace file, or a process.
+    pub(crate) fn begin(fd: BorrowedFd<'_>) -> Result<Self, Failure> {
+        let own = namespace::open(std::path::Path::new("/proc/self/ns/pid"))
+            .map_err(host("own pid namespace"))?;
+        match namespace::enter(fd, namespace::PID) {
+            Err(error) if error.errno == Errno::SRCH => Err(Failure::Stopped),
+            done => done.map_err(host("pid namespace")).map(|()| Self { own }),
+        }
+    }
+}
+
+impl Drop for Detour {
+    fn drop(&mut self) {
+        // One's own namespace can always be entered again (pid_namespaces(7)).
+        unheard(namespace::enter(&self.own, namespace::PID));
+    }
+}
+
+/// The three descriptors that become 0, 1 and 2.
+pub(crate) fn streams<'a>(
+    stdio: &'a Stdio,
+    peer: Option<BorrowedFd<'a>>,
+) -> Result<[BorrowedFd<'a>; 3], Failure> {
+    match (stdio, peer) {
+        (
+            Stdio::Pipes {
+                stdin,
+                stdout,
+                stderr,
+            },
+            None,
+        ) => Ok([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]),
+        (Stdio::Terminal, Some(peer)) => Ok([peer; 3]),
+        _ => Err(crate::Invalid::Missing("terminal, or it has one and gets pipes").into()),
+    }
+}
+
+/// Clones a process that runs `child`, which never returns.
+pub(crate) fn clone(
+    proof: SingleThreaded,
+    namespaces: u64,
+    entry: &Entry,
+    child: impl FnOnce(Way<'_>, BorrowedFd<'_>),
+) -> Result<Born, Failure> {
+    let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::Host {
+        what: "line to init".to_owned(),
+        source: sys::Error::from_io("socketpair", &error),
+    })?;
+    // Opened in any case: between a refused clone3 and the next there is no way back.
+    let procs = match &entry.into {
+        Some(dir) => Some(open_procs(dir.as_fd()).map_err(host("cgroup.procs"))?),
+        None => None,
+    };
+    let mut placed = entry.into.is_some();
+    let mut cloned = sys::clone::clone3(proof, namespaces, entry.into.as_ref().map(AsFd::as_fd));
+    if placed && cloned.as_ref().is_err_and(|error| is_refused(error.errno)) {
+        placed = false;
+        cloned = sys::clone::clone3(proof, namespaces, None);
+    }
+    match cloned.map_err(host("clone3"))? {
+        Cloned::Parent { pid, pidfd } => Ok(Born {
+            pid,
+            pidfd: Some(pidfd),
+            line: Some(ours),
+        }),
+        Cloned::Child => {
+            let procs = procs.as_ref().filter(|_| !placed).map(AsFd::as_fd);
+            let way = Way {
+                tasks: &entry.tasks,
+                procs,
+            };
+            child(way, theirs.as_fd());
+            sys::clone::exit(255)
+        }
+    }
+}
+
+fn open_procs(dir: BorrowedFd<'_>) -> sys::Result<OwnedFd> {
+    sys::root::open_to_write(dir, c"cgroup.procs")
+}
+
+/// What clone3 says where it cannot place a child, but a child can enter by itself.
+fn is_refused(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::BUSY
+    )
+}
+
+/// Waits for the first word of a new process.
+pub(crate) fn born_or_dead(
+    mut born: Born,
+    failure: impl FnOnce(Step, usize, Reason) -> Failure,
+) -> Result<Born, Failure> {
+    let mut packet = [0; handshake::LEN];
+    let word = match born.line().read_exact(&mut packet) {
+        Ok(()) => handshake::decode(&packet),
+        Err(_) => None,
+    };
+    match word {
+        Some(Message::Ready) => Ok(born),
+        Some(Message::Failed {
+            step,
+            item,
+            call,
+            errno,
+        }) => Err(failure(step, item, Reason { call, errno })),
+        None => Err(Failure::Died(epitaph(&mut born))),
+    }
+}
+
+/// It closed its end, so it is dead or dying.
+fn epitaph(born: &mut Born) -> String {
+    match born.end() {
+        Some(pidfd::Status::Signaled(signal)) => {
+            format!("container init was killed by signal {signal} (memory limit too low?)")
+        }
+        Some(status) => format!("container init ended with status {}", status.code()),
+        None => "container init ended".to_owned(),
+    }
+}

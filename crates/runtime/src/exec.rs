@@ -1,0 +1,96 @@
+//! The parent's side of an additional process.
+
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+
+use sys::single_threaded::SingleThreaded;
+use sys::{namespace, pidfd, tty};
+use types::oci::runtime::Process;
+
+use crate::create::{self, Detour};
+use crate::error::Failure;
+use crate::init::{self, Stage};
+use crate::plan::process::ProcessPlan;
+use crate::{Child, Container, Stdio, home};
+
+/// Starts `process` in `container`; returns when it became its program.
+pub(crate) fn exec(
+    container: &Container,
+    process: &Process,
+    stdio: &Stdio,
+) -> Result<Child, Failure> {
+    let proof = SingleThreaded::prove().map_err(Failure::Threads)?;
+    let facts = create::facts(false)?;
+    let mut plan = ProcessPlan::new(process, container.filter.clone(), facts)?;
+    if !plan.has_home() {
+        let home = home::of(container.root.as_fd(), plan.uid);
+        plan.set_home(&home)?;
+    }
+    let pair = if plan.terminal {
+        Some(open_console(container, &plan)?)
+    } else {
+        None
+    };
+    let entry = container.group.entry()?;
+    let streams = create::streams(stdio, pair.as_ref().map(|pair| pair.peer.as_fd()))?;
+    let init = container.init.as_fd();
+    // A pid namespace is for children, the rest the child enters itself.
+    let kinds = container.kinds & !namespace::PID;
+    let detour = match container.kinds & namespace::PID {
+        0 => None,
+        _ => Some(Detour::begin(init)?),
+    };
+    let born = create::clone(proof, 0, &entry, |way, parent| {
+        let terminal = plan.terminal;
+        init::run_exec(
+            &plan,
+            init,
+            kinds,
+            &Stage {
+                entry: way,
+                streams,
+                terminal,
+                parent,
+            },
+        )
+    })?;
+    drop(detour);
+    let mut born = create::born_or_dead(born, |step, item, reason| {
+        Failure::of_process(&plan, step, item, reason)
+    })?;
+    go(born.line())?;
+    let start_time = pidfd::start_time(born.pid)
+        .map_err(Failure::host(|| "start time of the process".to_owned()))?;
+    let (pid, pidfd, _line) = born.keep();
+    Ok(Child {
+        pid,
+        start_time,
+        pidfd,
+        console: pair.map(|pair| pair.master),
+    })
+}
+
+/// Gives the word, and waits until the process became its program or ended.
+pub(crate) fn go(line: &mut std::os::unix::net::UnixStream) -> Result<(), Failure> {
+    let io = |error| Failure::Host {
+        what: "line to init".to_owned(),
+        source: sys::Error::from_io("write", &error),
+    };
+    line.write_all(&[1]).map_err(io)?;
+    let mut byte = [0; 1];
+    sys::fd::read(line.as_fd(), &mut byte)
+        .map(drop)
+        .map_err(Failure::host(|| "line to init".to_owned()))
+}
+
+/// A terminal of the container's own devpts; the container cannot put anything else in its place.
+fn open_console(container: &Container, plan: &ProcessPlan) -> Result<tty::Pair, Failure> {
+    let host = || Failure::host(|| "open a console in /dev/pts".to_owned());
+    let devpts: OwnedFd =
+        sys::root::find_strictly(container.root.as_fd(), c"/dev/pts").map_err(host())?;
+    let pair = tty::open_pair(devpts.as_fd()).map_err(host())?;
+    if let Some((width, height)) = plan.console_size {
+        tty::set_size(&pair.master, width, height).map_err(host())?;
+    }
+    Ok(pair)
+}

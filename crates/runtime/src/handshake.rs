@@ -1,0 +1,193 @@
+//! What init tells its maker: ready, or which step failed on which item. One packet of fixed size,
+//! so that it is written without an allocator and never comes in parts.
+
+use sys::Errno;
+
+/// Bytes of a packet.
+pub(crate) const LEN: usize = 40;
+const CALL_LEN: usize = LEN - 8;
+
+/// Where init is; with an item this names one line of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Signals, session, death signal.
+    Begin,
+    /// Entering the cgroup, and its namespace.
+    Cgroup,
+    /// Entering a namespace.
+    Join,
+    /// Session keyring.
+    Keyring,
+    /// Loopback link.
+    Loopback,
+    /// oom_score_adj.
+    OomScore,
+    /// The root file system in its place.
+    Root,
+    /// A mount.
+    Mount,
+    /// A device node.
+    Node,
+    /// A link in /dev.
+    Link,
+    /// /dev/console.
+    Console,
+    /// 0, 1 and 2.
+    Streams,
+    /// The change of root.
+    Pivot,
+    /// Host name.
+    Hostname,
+    /// Domain name.
+    Domainname,
+    /// A kernel parameter.
+    Sysctl,
+    /// A read-only path.
+    Readonly,
+    /// A masked path.
+    Masked,
+    /// Read-only root.
+    ReadonlyRoot,
+    /// A limit.
+    Limit,
+    /// AppArmor.
+    Label,
+    /// Filter.
+    Seccomp,
+    /// Capabilities.
+    Capabilities,
+    /// User and groups.
+    User,
+    /// Working directory.
+    Cwd,
+    /// The program.
+    Program,
+    /// The message that all is ready.
+    Ready,
+}
+
+const STEPS: [Step; 27] = [
+    Step::Begin,
+    Step::Cgroup,
+    Step::Join,
+    Step::Keyring,
+    Step::Loopback,
+    Step::OomScore,
+    Step::Root,
+    Step::Mount,
+    Step::Node,
+    Step::Link,
+    Step::Console,
+    Step::Streams,
+    Step::Pivot,
+    Step::Hostname,
+    Step::Domainname,
+    Step::Sysctl,
+    Step::Readonly,
+    Step::Masked,
+    Step::ReadonlyRoot,
+    Step::Limit,
+    Step::Label,
+    Step::Seccomp,
+    Step::Capabilities,
+    Step::User,
+    Step::Cwd,
+    Step::Program,
+    Step::Ready,
+];
+
+/// A step that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) step: Step,
+    /// Which line of the plan's list for this step.
+    pub(crate) item: usize,
+    pub(crate) error: sys::Error,
+}
+
+/// What a packet says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// All is done but execve.
+    Ready,
+    /// It failed: step, item, call and errno.
+    Failed {
+        step: Step,
+        item: usize,
+        call: String,
+        errno: Errno,
+    },
+}
+
+/// Encodes [`Message::Ready`].
+pub(crate) const fn ready() -> [u8; LEN] {
+    [0; LEN]
+}
+
+/// Encodes a failure, without allocation.
+pub(crate) fn failed(failed: Failed) -> [u8; LEN] {
+    let mut packet = [0; LEN];
+    packet[0] = 1;
+    packet[1] = failed.step as u8;
+    packet[2..4].copy_from_slice(&u16::try_from(failed.item).unwrap_or(u16::MAX).to_le_bytes());
+    packet[4..8].copy_from_slice(&failed.error.errno.raw_os_error().to_le_bytes());
+    let call = failed.error.call.as_bytes();
+    let len = call.len().min(CALL_LEN);
+    packet[8..8 + len].copy_from_slice(&call[..len]);
+    packet
+}
+
+/// Decodes a packet; none is not one of ours.
+pub(crate) fn decode(packet: &[u8; LEN]) -> Option<Message> {
+    let [kind, step, i0, i1, e0, e1, e2, e3, call @ ..] = packet;
+    if *kind == 0 {
+        return Some(Message::Ready);
+    }
+    let call = call.split(|byte| *byte == 0).next().unwrap_or_default();
+    let errno = i32::from_le_bytes([*e0, *e1, *e2, *e3]);
+    Some(Message::Failed {
+        step: *STEPS.get(usize::from(*step))?,
+        item: usize::from(u16::from_le_bytes([*i0, *i1])),
+        call: std::str::from_utf8(call).ok()?.to_owned(),
+        errno: if (1..4096).contains(&errno) {
+            Errno::from_raw_os_error(errno)
+        } else {
+            Errno::IO
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_numbered_in_order() {
+        for (at, step) in STEPS.into_iter().enumerate() {
+            assert_eq!(step as usize, at, "{step:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        assert_eq!(decode(&ready()), Some(Message::Ready));
+        let error = sys::Error::new("mount_setattr", Errno::ACCESS);
+        let packet = failed(Failed {
+            step: Step::Mount,
+            item: 3,
+            error,
+        });
+        assert_eq!(
+            decode(&packet),
+            Some(Message::Failed {
+                step: Step::Mount,
+                item: 3,
+                call: "mount_setattr".to_owned(),
+                errno: Errno::ACCESS,
+            })
+        );
+        let mut foreign = packet;
+        foreign[1] = 200;
+        assert_eq!(decode(&foreign), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! The child's side: from clone3 to execve, as a list.
+//!
+//! Invariants: nothing here allocates, logs or reads a locale; every string was made by the plan,
+//! every descriptor of the host opened by the parent; the first failure ends it with one packet.
+
+mod credentials;
+mod program;
+mod rootfs;
+
+pub(crate) use rootfs::change;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use sys::{Errno, clone, namespace};
+
+use crate::handshake::{self, Failed, Step};
+use crate::plan::Plan;
+use crate::plan::process::ProcessPlan;
+use crate::prepare::Prepared;
+
+/// Result of a step.
+pub(crate) type Done<T = ()> = Result<T, Failed>;
+
+/// What init works with besides its plan.
+#[derive(Debug)]
+pub(crate) struct Stage<'a> {
+    pub(crate) entry: Way<'a>,
+    /// Become 0, 1 and 2.
+    pub(crate) streams: [BorrowedFd<'a>; 3],
+    /// The other end of this process's terminal is at the parent.
+    pub(crate) terminal: bool,
+    /// To the parent.
+    pub(crate) parent: BorrowedFd<'a>,
+}
+
+/// The way into the cgroup.
+#[derive(Debug)]
+pub(crate) struct Way<'a> {
+    /// v1: files that take `0`.
+    pub(crate) tasks: &'a [OwnedFd],
+    /// v2, when clone3 could not place us: the file that takes `0`.
+    pub(crate) procs: Option<BorrowedFd<'a>>,
+}
+
+/// Names the step and item in a failure.
+pub(crate) trait At<T> {
+    fn at(self, step: Step, item: usize) -> Done<T>;
+}
+
+impl<T> At<T> for sys::Result<T> {
+    fn at(self, step: Step, item: usize) -> Done<T> {
+        self.map_err(|error| Failed { step, item, error })
+    }
+}
+
+/// Process 1 of a container, or its only one in a shared pid namespace.
+pub(crate) fn run(plan: &Plan, prepared: &Prepared, stage: &Stage<'_>) -> ! {
+    finish(container(plan, prepared, stage), &plan.process, stage)
+}
+
+/// An additional process in namespaces `kinds` of `init`.
+pub(crate) fn run_exec(
+    process: &ProcessPlan,
+    init: BorrowedFd<'_>,
+    kinds: u64,
+    stage: &Stage<'_>,
+) -> ! {
+    finish(additional(process, init, kinds, stage), process, stage)
+}
+
+fn container(plan: &Plan, prepared: &Prepared, stage: &Stage<'_>) -> Done<usize> {
+    begin(&plan.process)?;
+    enter_cgroup(&stage.entry)?;
+    if plan.namespaces.new_cgroup {
+        namespace::unshare(namespace::CGROUP).at(Step::Cgroup, 0)?;
+    }
+    for (item, (kind, file)) in prepared.join.iter().enumerate() {
+        namespace::enter(file, *kind).at(Step::Join, item)?;
+    }
+    sys::credentials::join_session_keyring(&plan.keyring).at(Step::Keyring, 0)?;
+    if plan.needs_loopback() {
+        namespace::loopback_up().at(Step::Loopback, 0)?;
+    }
+    rootfs::build(plan, prepared)?;
+    set_streams(&plan.process, stage)?;
+    rootfs::finish(plan, prepared)?;
+    become_user(&plan.process)
+}
+
+fn additional(
+    process: &ProcessPlan,
+    init: BorrowedFd<'_>,
+    kinds: u64,
+    stage: &Stage<'_>,
+) -> Done<usize> {
+    begin(process)?;
+    enter_cgroup(&stage.entry)?;
+    namespace::enter(init, kinds).at(Step::Join, 0)?;
+    set_streams(process, stage)?;
+    let root = sys::root::open_host(c"/").at(Step::Cwd, 0)?;
+    rootfs::make_cwd(root.as_fd(), &process.cwd);
+    become_user(process)
+}
+
+/// What a shim passes on must not reach the container: its signal actions, session, readability.
+fn begin(process: &ProcessPlan) -> Done {
+    clone::reset_signals().at(Step::Begin, 0)?;
+    sys::process::set_not_dumpable().at(Step::Begin, 1)?;
+    clone::die_with_parent().at(Step::Begin, 2)?;
+    sys::process::new_session().at(Step::Begin, 3)?;
+    sys::process::set_umask(0).at(Step::Begin, 4)?;
+    // Through the host's /proc, which is still ours.
+    if let Some(value) = process.oom_score_adj {
+        sys::sched::set_oom_score_adj(value).at(Step::OomScore, 0)?;
+    }
+    Ok(())
+}
+
+/// A thread that moves itself takes no lock that waits for a grace period; a process that is moved
+/// by another does.
+fn enter_cgroup(way: &Way<'_>) -> Done {
+    for (item, tasks) in way.tasks.iter().enumerate() {
+        sys::fd::write_all(tasks.as_fd(), b"0").at(Step::Cgroup, item)?;
+    }
+    if let Some(procs) = way.procs {
+        sys::fd::write_all(procs, b"0").at(Step::Cgroup, 0)?;
+    }
+    Ok(())
+}
+
+/// The streams are given to the user, who could not reopen them through /proc/self/fd otherwise.
+fn set_streams(process: &ProcessPlan, stage: &Stage<'_>) -> Done {
+    for (item, stream) in (0_u8..).zip(stage.streams) {
+        clone::set_stream(stream, item).at(Step::Streams, item.into())?;
+        let is_null = sys::root::kind(stream)
+            .at(Step::Streams, item.into())?
+            .char_device;
+        if process.uid != 0 && is_null != Some((1, 3)) {
+            give(stream, process.uid).at(Step::Streams, item.into())?;
+        }
+    }
+    if stage.terminal {
+        sys::tty::set_controlling(stage.streams[0]).at(Step::Console, 0)?;
+    }
+    sys::fd::close_on_exec_from(3).at(Step::Streams, 3)
+}
+
+/// Sockets and read-only file systems keep their owner.
+fn give(stream: BorrowedFd<'_>, uid: u32) -> sys::Result<()> {
+    match sys::root::give(stream, uid, None) {
+        Err(error) if matches!(error.errno, Errno::INVAL | Errno::PERM | Errno::ROFS) => Ok(()),
+        done => done,
+    }
+}
+
+/// From here on nothing of the host is in reach. Returns which of the places of the program it is.
+fn become_user(process: &ProcessPlan) -> Done<usize> {
+    credentials::set_limits(process)?;
+    credentials::set_label(process)?;
+    sys::process::set_umask(process.umask).at(Step::User, 0)?;
+    if !process.no_new_privs {
+        // Only a process with CAP_SYS_ADMIN may load a filter without no_new_privs.
+        credentials::load_filter(process)?;
+    }
+    credentials::set_user(process)?;
+    sys::root::change_dir(&process.cwd.path).at(Step::Cwd, 0)?;
+    sys::root::check_cwd().at(Step::Cwd, 1)?;
+    // The change of user cleared it.
+    clone::die_with_parent().at(Step::User, 1)?;
+    program::find(process)
+}
+
+fn finish(place: Done<usize>, process: &ProcessPlan, stage: &Stage<'_>) -> ! {
+    match place.and_then(|place| wait(stage).map(|()| place)) {
+        Ok(place) => {
+            let failure = last(process, place);
+            // The parent was told that all is well: now the container's own stderr is the place.
+            say(stage.streams[2], process, place, failure);
+            clone::exit(255)
+        }
+        Err(failure) => {
+            // A parent that is gone needs no message.
+            if sys::fd::write_all(stage.parent, &handshake::failed(failure)).is_err() {
+                clone::exit(254)
+            }
+            clone::exit(255)
+        }
+    }
+}
+
+/// Says ready, and waits for the word to go; the parent's end is the end.
+fn wait(stage: &Stage<'_>) -> Done {
+    sys::fd::write_all(stage.parent, &handshake::ready()).at(Step::Ready, 0)?;
+    let mut word = [0; 1];
+    match sys::fd::read(stage.parent, &mut word).at(Step::Ready, 1)? {
+        1 => Ok(()),
+        _ => clone::exit(255),
+    }
+}
+
+fn last(process: &ProcessPlan, place: usize) -> sys::Error {
+    if process.no_new_privs
+        && let Err(Failed { error, .. }) = credentials::load_filter(process)
+    {
+        return error;
+    }
+    match program::place(&process.program, place) {
+        Some(path) => clone::execve(path, &process.args, &process.env),
+        None => sys::Error::new("execve", Errno::NOENT),
+    }
+}
+
+/// `exec /x: exec format error`, as peers write it.
+fn say(stderr: BorrowedFd<'_>, process: &ProcessPlan, place: usize, error: sys::Error) {
+    let path = program::place(&process.program, place).unwrap_or(c"");
+    for part in [
+        b"exec ".as_slice(),
+        path.to_bytes(),
+        b": ",
+        errno_words(error.errno),
+        b"\n",
+    ] {
+        if sys::fd::write_all(stderr, part).is_err() {
+            return;
+        }
+    }
+}
+
+fn errno_words(errno: Errno) -> &'static [u8] {
+    match errno {
+        Errno::NOEXEC => b"exec format error",
+        Errno::NOENT => b"no such file or directory",
+        Errno::ACCESS => b"permission denied",
+        Errno::PERM => b"operation not permitted",
+        Errno::TOOBIG => b"argument list too long",
+        Errno::LOOP => b"too many levels of symbolic links",
+        Errno::TXTBSY => b"text file busy",
+        Errno::NOMEM => b"cannot allocate memory",
+        _ => b"input/output error",
+    }
+}

@@ -1,0 +1,316 @@
+//! The root file system: everything in its place, then the change of root, then what is covered.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use sys::mount::{self, Attributes, Tree, attr};
+use sys::{Errno, namespace, root};
+
+use super::{At, Done};
+use crate::error::unheard;
+use crate::handshake::Step;
+use crate::plan::Plan;
+use crate::plan::mounts::{MountStep, Target, What};
+use crate::prepare::{CgroupView, Covers, Prepared, Source};
+
+/// Mounts the root and all below it, and fills /dev. Nothing of the host is covered: it happens in
+/// a mount namespace of this process's own.
+pub(super) fn build(plan: &Plan, prepared: &Prepared) -> Done {
+    let root = prepared.root.as_fd();
+    mount::make_all_private().at(Step::Root, 0)?;
+    mount::move_onto_root(root).at(Step::Root, 1)?;
+    let mut proc = None;
+    for (item, (step, source)) in plan.mounts.iter().zip(&prepared.mounts).enumerate() {
+        let made = place(root, step, source).at(Step::Mount, item)?;
+        if step.is_proc() {
+            proc = made;
+        }
+    }
+    set_sysctls(plan, proc)?;
+    for (item, step) in plan.nodes.iter().enumerate() {
+        parent_of(root, &step.target)
+            .and_then(|(dir, name)| root::make_node(dir.as_fd(), name, step.node))
+            .at(Step::Node, item)?;
+    }
+    for (item, step) in plan.links.iter().enumerate() {
+        parent_of(root, &step.target)
+            .and_then(|(dir, name)| root::make_link(&step.text, dir.as_fd(), name))
+            .at(Step::Link, item)?;
+    }
+    if let (Some(target), Some(pair)) = (&plan.console, &prepared.console) {
+        mount::open_tree(pair.peer.as_fd(), c"", Tree::Clone)
+            .and_then(|peer| {
+                let target = ensure(root, target, Shape::File)?;
+                mount::move_onto(peer.as_fd(), target.as_fd())
+            })
+            .at(Step::Console, 1)?;
+    }
+    Ok(())
+}
+
+/// Changes the root and covers what the container must not see or change.
+pub(super) fn finish(plan: &Plan, prepared: &Prepared) -> Done {
+    let root = prepared.root.as_fd();
+    root::pivot(root).at(Step::Pivot, 0)?;
+    if let Some((kind, recursive)) = plan.root_propagation {
+        let attributes = Attributes {
+            propagation: kind,
+            ..Attributes::default()
+        };
+        mount::set_attributes(root, recursive, attributes).at(Step::Root, 2)?;
+    }
+    if let Some(name) = &plan.hostname {
+        namespace::set_hostname(name).at(Step::Hostname, 0)?;
+    }
+    if let Some(name) = &plan.domainname {
+        namespace::set_domainname(name).at(Step::Domainname, 0)?;
+    }
+    make_cwd(root, &plan.process.cwd);
+    for (item, path) in plan.readonly.iter().enumerate() {
+        make_readonly(root, path).at(Step::Readonly, item)?;
+    }
+    if let Some(covers) = &prepared.covers {
+        mask(root, &plan.masked, covers)?;
+    }
+    if plan.readonly_root {
+        let attributes = Attributes {
+            set: attr::RDONLY,
+            ..Attributes::default()
+        };
+        mount::set_attributes(root, false, attributes).at(Step::ReadonlyRoot, 0)?;
+    }
+    Ok(())
+}
+
+/// Makes the working directory when it is missing, as peers do. Where that fails, the change of
+/// directory says what is wrong, with the user's own rights.
+pub(super) fn make_cwd(root: BorrowedFd<'_>, cwd: &Target) {
+    unheard(ensure(root, cwd, Shape::Dir));
+}
+
+/// Puts one mount into its place; returns it when init made it.
+fn place(root: BorrowedFd<'_>, step: &MountStep, source: &Source) -> sys::Result<Option<OwnedFd>> {
+    match source {
+        Source::Made { mount, is_dir } => {
+            let shape = if *is_dir { Shape::Dir } else { Shape::File };
+            let target = if step.is_strict() {
+                ensure_strictly(root, &step.target)?
+            } else {
+                ensure(root, &step.target, shape)?
+            };
+            match mount::move_onto(mount.as_fd(), target.as_fd()) {
+                // mount(2) had a better word for a directory on a file, which Docker's users know.
+                Err(error) if error.errno == Errno::INVAL => {
+                    let other = root::kind(target.as_fd())?.is_dir != *is_dir;
+                    let errno = if other { Errno::NOTDIR } else { error.errno };
+                    Err(sys::Error { errno, ..error })
+                }
+                done => done.map(|()| None),
+            }
+        }
+        Source::InInit(kind) => {
+            let mount = make(kind, step)?;
+            let target = if step.is_strict() {
+                ensure_strictly(root, &step.target)?
+            } else {
+                ensure(root, &step.target, Shape::Dir)?
+            };
+            mount::move_onto(mount.as_fd(), target.as_fd())?;
+            Ok(Some(mount))
+        }
+        Source::CgroupV1(view) => {
+            let target = ensure(root, &step.target, Shape::Dir)?;
+            show_cgroups(view, target.as_fd(), step.attributes)?;
+            Ok(None)
+        }
+    }
+}
+
+/// Makes a file system that shows a namespace of the container.
+fn make(kind: &CStr, step: &MountStep) -> sys::Result<OwnedFd> {
+    let context = mount::fsopen(kind)?;
+    if let What::New {
+        source, options, ..
+    } = &step.what
+    {
+        mount::set_option(context.as_fd(), c"source", Some(source))?;
+        for (key, value) in options {
+            mount::set_option(context.as_fd(), key, value.as_deref())?;
+        }
+    }
+    mount::create(context.as_fd())?;
+    let mount = mount::fsmount(context.as_fd(), step.attributes.set)?;
+    let rest = Attributes {
+        set: 0,
+        clear: 0,
+        propagation: step.attributes.propagation,
+    };
+    change(mount.as_fd(), rest, step.recursive)?;
+    Ok(mount)
+}
+
+/// Changes a mount, then it and all below, where there is something to change.
+pub(crate) fn change(
+    mount: BorrowedFd<'_>,
+    own: Attributes,
+    recursive: Attributes,
+) -> sys::Result<()> {
+    if !own.is_empty() {
+        mount::set_attributes(mount, false, own)?;
+    }
+    if !recursive.is_empty() {
+        mount::set_attributes(mount, true, recursive)?;
+    }
+    Ok(())
+}
+
+/// The container's own group of each v1 hierarchy, on a small tmpfs that ends up read-only.
+fn show_cgroups(
+    view: &CgroupView,
+    target: BorrowedFd<'_>,
+    attributes: Attributes,
+) -> sys::Result<()> {
+    let dir = view.tmpfs.as_fd();
+    mount::move_onto(dir, target)?;
+    for (name, group) in &view.groups {
+        root::make_dir(dir, name, 0o755)?;
+        let target = root::find(dir, name)?;
+        mount::move_onto(group.as_fd(), target.as_fd())?;
+    }
+    for (name, text) in &view.links {
+        root::make_link(text, dir, name)?;
+    }
+    mount::set_attributes(dir, false, attributes)
+}
+
+/// Kernel parameters go through a procfs that nobody else could cover: the container's own, right
+/// after it was made, or one that is never shown.
+fn set_sysctls(plan: &Plan, proc: Option<OwnedFd>) -> Done {
+    if plan.sysctls.is_empty() {
+        return Ok(());
+    }
+    let made = || {
+        let context = mount::fsopen(c"proc")?;
+        mount::create(context.as_fd())?;
+        mount::fsmount(context.as_fd(), 0)
+    };
+    let proc = match proc {
+        Some(proc) => proc,
+        None => made().at(Step::Sysctl, usize::MAX)?,
+    };
+    for (item, sysctl) in plan.sysctls.iter().enumerate() {
+        root::write_beneath(proc.as_fd(), &sysctl.path, sysctl.value.to_bytes())
+            .at(Step::Sysctl, item)?;
+    }
+    Ok(())
+}
+
+fn make_readonly(root: BorrowedFd<'_>, path: &CStr) -> sys::Result<()> {
+    let target = match root::find(root, path) {
+        Err(error) if is_missing(error.errno) => return Ok(()),
+        found => found?,
+    };
+    let copy = mount::open_tree(target.as_fd(), c"", Tree::CloneRecursive)?;
+    let attributes = Attributes {
+        set: attr::RDONLY,
+        ..Attributes::default()
+    };
+    mount::set_attributes(copy.as_fd(), true, attributes)?;
+    mount::move_onto(copy.as_fd(), target.as_fd())
+}
+
+/// Covers files by the host's null device and directories by one empty tmpfs. Each is moved to its
+/// first place and copied from there: a mount that is nowhere cannot be copied before Linux 6.15.
+fn mask(root: BorrowedFd<'_>, paths: &[std::ffi::CString], covers: &Covers) -> Done {
+    let (mut null_placed, mut empty_placed) = (false, false);
+    for (item, path) in paths.iter().enumerate() {
+        let target = match root::find(root, path) {
+            Err(error) if is_missing(error.errno) => continue,
+            found => found.at(Step::Masked, item)?,
+        };
+        let is_dir = root::kind(target.as_fd()).at(Step::Masked, item)?.is_dir;
+        let (cover, placed) = if is_dir {
+            (covers.empty.as_fd(), &mut empty_placed)
+        } else {
+            (covers.null.as_fd(), &mut null_placed)
+        };
+        if *placed {
+            mount::open_tree(cover, c"", Tree::Clone)
+                .and_then(|copy| mount::move_onto(copy.as_fd(), target.as_fd()))
+                .at(Step::Masked, item)?;
+        } else {
+            mount::move_onto(cover, target.as_fd()).at(Step::Masked, item)?;
+            *placed = true;
+        }
+    }
+    Ok(())
+}
+
+fn is_missing(errno: Errno) -> bool {
+    errno == Errno::NOENT || errno == Errno::NOTDIR
+}
+
+/// What is made where nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Dir,
+    File,
+}
+
+/// Finds a target, and makes what is missing of it.
+fn ensure(root: BorrowedFd<'_>, target: &Target, shape: Shape) -> sys::Result<OwnedFd> {
+    match root::find(root, &target.path) {
+        Err(error) if error.errno == Errno::NOENT => {}
+        found => return found,
+    }
+    let mut parent: Option<OwnedFd> = None;
+    for (at, part) in target.parts.iter().enumerate() {
+        let found = match root::find(root, &part.path) {
+            Err(error) if error.errno == Errno::NOENT => {
+                let dir = parent.as_ref().map_or(root, AsFd::as_fd);
+                if shape == Shape::File && at + 1 == target.parts.len() {
+                    root::make_file(dir, &part.name)?;
+                } else {
+                    root::make_dir(dir, &part.name, 0o755)?;
+                }
+                root::find(root, &part.path)?
+            }
+            found => found?,
+        };
+        parent = Some(found);
+    }
+    match parent {
+        Some(found) => Ok(found),
+        None => root::find(root, &target.path),
+    }
+}
+
+/// The same for /proc and /sys, which must be real directories of the root.
+fn ensure_strictly(root: BorrowedFd<'_>, target: &Target) -> sys::Result<OwnedFd> {
+    if let [part] = target.parts.as_slice() {
+        root::make_dir(root, &part.name, 0o755)?;
+    }
+    root::find_strictly(root, &target.path)
+}
+
+/// The directory that an entry goes to, made when it is missing, and the entry's name.
+fn parent_of<'a>(root: BorrowedFd<'_>, target: &'a Target) -> sys::Result<(OwnedFd, &'a CStr)> {
+    let missing = sys::Error::new("openat2", Errno::INVAL);
+    let (last, before) = target.parts.split_last().ok_or(missing)?;
+    let mut parent: Option<OwnedFd> = None;
+    for part in before {
+        let found = match root::find(root, &part.path) {
+            Err(error) if error.errno == Errno::NOENT => {
+                root::make_dir(parent.as_ref().map_or(root, AsFd::as_fd), &part.name, 0o755)?;
+                root::find(root, &part.path)?
+            }
+            found => found?,
+        };
+        parent = Some(found);
+    }
+    let parent = match parent {
+        Some(parent) => parent,
+        None => root::find(root, c"/")?,
+    };
+    Ok((parent, &last.name))
+}

@@ -1,0 +1,398 @@
+//! A Spec becomes a list of steps, every decision taken and every string in the kernel's
+//! form, before the first system call. No I/O here: of `sys` only types and numbers are used.
+//!
+//! Invariant: what init does between clone and execve is decided here; it only walks the lists.
+
+pub(crate) mod mounts;
+pub(crate) mod process;
+
+use std::ffi::CString;
+
+use sys::namespace;
+use sys::root::{Node, NodeKind};
+use types::oci::runtime::{Device, Linux, Spec};
+
+use self::mounts::{MountStep, Target};
+use self::process::{Filter, ProcessPlan};
+
+/// What the plan depends on besides the Spec.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    /// The capabilities that this process has to give.
+    pub(crate) capabilities: u64,
+    /// A network namespace comes as a descriptor.
+    pub(crate) has_netns: bool,
+}
+
+/// Why a Spec cannot be obeyed.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    /// A part is missing.
+    #[error("config.json has no {0}")]
+    Missing(&'static str),
+    /// No program to run.
+    #[error("args must not be empty")]
+    NoArgs,
+    /// A string with a NUL byte cannot reach the kernel.
+    #[error("{what} {text:?} has a NUL byte in it")]
+    Nul {
+        /// What it is.
+        what: &'static str,
+        /// The string.
+        text: String,
+    },
+    /// A word that is not one of ours.
+    #[error("unknown {what} {word:?}")]
+    Unknown {
+        /// What it is.
+        what: &'static str,
+        /// The word.
+        word: String,
+    },
+    /// A namespace is named twice.
+    #[error("namespace {0:?} is listed twice")]
+    DuplicateNamespace(String),
+    /// A path that must be absolute.
+    #[error("{what} {path:?} is not an absolute path")]
+    Relative {
+        /// What it is.
+        what: &'static str,
+        /// The path.
+        path: String,
+    },
+    /// A sysctl that is not of a namespace that the container has of its own.
+    #[error("sysctl {0:?} is not in a separate kernel namespace")]
+    Sysctl(String),
+    /// A filter that cannot be compiled.
+    #[error("seccomp: {0}")]
+    Seccomp(#[from] crate::seccomp::Invalid),
+}
+
+/// All of a container.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) namespaces: Namespaces,
+    pub(crate) root_propagation: Option<(u64, bool)>,
+    pub(crate) readonly_root: bool,
+    pub(crate) mounts: Vec<MountStep>,
+    /// Nodes and links of /dev; empty when the host's /dev is bound.
+    pub(crate) nodes: Vec<NodeStep>,
+    pub(crate) links: Vec<LinkStep>,
+    /// Where the terminal is shown.
+    pub(crate) console: Option<Target>,
+    pub(crate) hostname: Option<CString>,
+    pub(crate) domainname: Option<CString>,
+    pub(crate) sysctls: Vec<Sysctl>,
+    pub(crate) masked: Vec<CString>,
+    pub(crate) readonly: Vec<CString>,
+    pub(crate) keyring: CString,
+    pub(crate) process: ProcessPlan,
+}
+
+/// Which namespaces init gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Namespaces {
+    /// Made by clone3.
+    pub(crate) new: u64,
+    /// Made once init is in its cgroup, so that this is its root.
+    pub(crate) new_cgroup: bool,
+    /// Entered: the kind, its name and the file.
+    pub(crate) join: Vec<(u64, String)>,
+}
+
+/// A device node.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NodeStep {
+    pub(crate) target: Target,
+    pub(crate) node: Node,
+}
+
+/// A symbolic link.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LinkStep {
+    pub(crate) target: Target,
+    pub(crate) text: CString,
+}
+
+/// A kernel parameter.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Sysctl {
+    pub(crate) name: String,
+    /// Below /proc: `sys/net/ipv4/…`.
+    pub(crate) path: CString,
+    pub(crate) value: CString,
+}
+
+impl Plan {
+    /// Decides everything about the container `id`.
+    pub(crate) fn new(id: &str, spec: &Spec, facts: Facts) -> Result<Self, Invalid> {
+        let default = Linux::default();
+        let linux = spec.linux.as_ref().unwrap_or(&default);
+        let process = spec.process.as_ref().ok_or(Invalid::Missing("process"))?;
+        let mut namespaces = Namespaces::new(linux)?;
+        if facts.has_netns {
+            namespaces.new &= !namespace::NETWORK;
+            namespaces
+                .join
+                .retain(|(kind, _)| *kind != namespace::NETWORK);
+        }
+        let mounts = spec
+            .mounts
+            .iter()
+            .map(MountStep::new)
+            .collect::<Result<Vec<_>, _>>()?;
+        let own_dev = mounts::has_own_dev(&mounts);
+        let filter = linux.seccomp.as_ref().map(Filter::new).transpose()?;
+        let filter = filter.map(std::rc::Rc::new);
+        Ok(Self {
+            root_propagation: root_propagation(&linux.rootfs_propagation)?,
+            readonly_root: spec.root.as_ref().is_some_and(|root| root.readonly),
+            nodes: if own_dev {
+                nodes(&linux.devices)?
+            } else {
+                Vec::new()
+            },
+            links: if own_dev { links()? } else { Vec::new() },
+            console: if process.terminal {
+                Some(Target::new("/dev/console")?)
+            } else {
+                None
+            },
+            hostname: text_of("hostname", &spec.hostname)?,
+            domainname: text_of("domainname", &spec.domainname)?,
+            sysctls: sysctls(linux, &namespaces, facts)?,
+            masked: paths("masked path", &linux.masked_paths)?,
+            readonly: paths("read-only path", &linux.readonly_paths)?,
+            keyring: text("id", &format!("_ses.{id}"))?,
+            process: ProcessPlan::new(process, filter, facts)?,
+            mounts,
+            namespaces,
+        })
+    }
+
+    /// Tells whether a network namespace is made here, whose loopback link nobody else sets up.
+    pub(crate) fn needs_loopback(&self) -> bool {
+        self.namespaces.new & namespace::NETWORK != 0
+    }
+}
+
+impl Namespaces {
+    fn new(linux: &Linux) -> Result<Self, Invalid> {
+        let mut result = Self::default();
+        let mut seen = 0;
+        for wanted in &linux.namespaces {
+            let kind = namespace_kind(&wanted.kind)?;
+            if seen & kind != 0 {
+                return Err(Invalid::DuplicateNamespace(wanted.kind.clone()));
+            }
+            seen |= kind;
+            match (wanted.path.is_empty(), kind) {
+                (true, namespace::CGROUP) => result.new_cgroup = true,
+                (true, _) => result.new |= kind,
+                (false, _) => result.join.push((kind, wanted.path.clone())),
+            }
+        }
+        if result.new & namespace::MOUNT == 0 {
+            return Err(Invalid::Missing("new mount namespace"));
+        }
+        Ok(result)
+    }
+
+    /// Tells whether the container shares nothing of this kind with the host.
+    fn is_separate(&self, kind: u64) -> bool {
+        self.new & kind != 0 || self.join.iter().any(|(joined, _)| *joined == kind)
+    }
+}
+
+fn namespace_kind(word: &str) -> Result<u64, Invalid> {
+    Ok(match word {
+        "mount" => namespace::MOUNT,
+        "pid" => namespace::PID,
+        "network" => namespace::NETWORK,
+        "ipc" => namespace::IPC,
+        "uts" => namespace::UTS,
+        "cgroup" => namespace::CGROUP,
+        // Ids of the host inside and outside: user and time namespaces have no code here yet.
+        _ => {
+            return Err(Invalid::Unknown {
+                what: "namespace",
+                word: word.to_owned(),
+            });
+        }
+    })
+}
+
+fn root_propagation(word: &str) -> Result<Option<(u64, bool)>, Invalid> {
+    match word {
+        "" => Ok(None),
+        word => mounts::propagation_of(word)
+            .map(Some)
+            .ok_or_else(|| Invalid::Unknown {
+                what: "propagation",
+                word: word.to_owned(),
+            }),
+    }
+}
+
+/// The nodes that every Linux program may expect (runtime specification, "Default Devices").
+const DEFAULT_NODES: [(&str, u32, u32); 6] = [
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+];
+
+fn nodes(devices: &[Device]) -> Result<Vec<NodeStep>, Invalid> {
+    let mut steps = Vec::new();
+    for (path, major, minor) in DEFAULT_NODES {
+        let node = Node {
+            kind: NodeKind::Char,
+            major,
+            minor,
+            mode: 0o666,
+            uid: 0,
+            gid: 0,
+        };
+        if !devices.iter().any(|device| device.path == path) {
+            steps.push(NodeStep {
+                target: Target::new(path)?,
+                node,
+            });
+        }
+    }
+    for device in devices {
+        let kind = match device.kind.as_str() {
+            "c" | "u" => NodeKind::Char,
+            "b" => NodeKind::Block,
+            "p" => NodeKind::Fifo,
+            word => {
+                return Err(Invalid::Unknown {
+                    what: "device type",
+                    word: word.to_owned(),
+                });
+            }
+        };
+        let number = |value: i64| {
+            let unknown = |_| Invalid::Unknown {
+                what: "device number",
+                word: value.to_string(),
+            };
+            u32::try_from(value).map_err(unknown)
+        };
+        let node = Node {
+            kind,
+            major: number(device.major)?,
+            minor: number(device.minor)?,
+            mode: device.file_mode.unwrap_or(0o666) & 0o7777,
+            uid: device.uid.unwrap_or(0),
+            gid: device.gid.unwrap_or(0),
+        };
+        steps.push(NodeStep {
+            target: Target::new(&device.path)?,
+            node,
+        });
+    }
+    Ok(steps)
+}
+
+fn links() -> Result<Vec<LinkStep>, Invalid> {
+    [
+        ("/dev/fd", c"/proc/self/fd"),
+        ("/dev/stdin", c"/proc/self/fd/0"),
+        ("/dev/stdout", c"/proc/self/fd/1"),
+        ("/dev/stderr", c"/proc/self/fd/2"),
+        ("/dev/core", c"/proc/kcore"),
+        ("/dev/ptmx", c"pts/ptmx"),
+    ]
+    .into_iter()
+    .map(|(path, text)| {
+        Ok(LinkStep {
+            target: Target::new(path)?,
+            text: text.to_owned(),
+        })
+    })
+    .collect()
+}
+
+fn sysctls(linux: &Linux, namespaces: &Namespaces, facts: Facts) -> Result<Vec<Sysctl>, Invalid> {
+    let mut steps = Vec::new();
+    for (name, value) in &linux.sysctl {
+        // Both forms are in use: dots, and slashes where a part (a link's name) has dots itself.
+        let path = match (name.find('/'), name.find('.')) {
+            (Some(slash), Some(dot)) if slash < dot => name.clone(),
+            (Some(_), None) => name.clone(),
+            _ => name.replace(['.', '/'], "\0").replace('\0', "/"),
+        };
+        let separate = match sysctl_namespace(&path) {
+            Some(namespace::NETWORK) if facts.has_netns => true,
+            Some(kind) => namespaces.is_separate(kind),
+            None => false,
+        };
+        if !separate || path.split('/').any(|part| part.is_empty() || part == "..") {
+            return Err(Invalid::Sysctl(name.clone()));
+        }
+        steps.push(Sysctl {
+            name: name.clone(),
+            path: text("sysctl", &format!("sys/{path}"))?,
+            value: text("sysctl", value)?,
+        });
+    }
+    Ok(steps)
+}
+
+/// Which namespace a kernel parameter belongs to (namespaces(7), and what peers allow).
+fn sysctl_namespace(path: &str) -> Option<u64> {
+    const IPC: [&str; 9] = [
+        "kernel/msgmax",
+        "kernel/msgmnb",
+        "kernel/msgmni",
+        "kernel/sem",
+        "kernel/shmall",
+        "kernel/shmmax",
+        "kernel/shmmni",
+        "kernel/shm_rmid_forced",
+        "kernel/auto_msgmni",
+    ];
+    if path.starts_with("net/") {
+        Some(namespace::NETWORK)
+    } else if IPC.contains(&path) || path.starts_with("fs/mqueue/") {
+        Some(namespace::IPC)
+    } else if path == "kernel/domainname" || path == "kernel/hostname" {
+        Some(namespace::UTS)
+    } else {
+        None
+    }
+}
+
+fn paths(what: &'static str, paths: &[String]) -> Result<Vec<CString>, Invalid> {
+    paths
+        .iter()
+        .map(|path| {
+            if !path.starts_with('/') {
+                return Err(Invalid::Relative {
+                    what,
+                    path: path.clone(),
+                });
+            }
+            text(what, path)
+        })
+        .collect()
+}
+
+/// A string in the kernel's form.
+pub(crate) fn text(what: &'static str, text: &str) -> Result<CString, Invalid> {
+    CString::new(text).map_err(|_| Invalid::Nul {
+        what,
+        text: text.to_owned(),
+    })
+}
+
+fn text_of(what: &'static str, word: &str) -> Result<Option<CString>, Invalid> {
+    if word.is_empty() {
+        Ok(None)
+    } else {
+        text(what, word).map(Some)
+    }
+}

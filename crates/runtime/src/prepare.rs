@@ -1,0 +1,342 @@
+//! What the parent opens and mounts, detached, before the clone: everything that can be decided and
+//! refused where errors have room to explain themselves.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use cgroup::{Group, Topology};
+use sys::mount::{self, Tree, attr};
+use sys::tty::Pair;
+use sys::{Errno, root};
+use types::Mount;
+
+use crate::error::Failure;
+use crate::init;
+use crate::plan::Plan;
+use crate::plan::mounts::{MountStep, What};
+
+/// Descriptors for each line of the plan that needs one. Dropping it undoes all of it: a detached
+/// mount lives as long as its descriptor.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) root: OwnedFd,
+    /// One for each of the plan's mounts.
+    pub(crate) mounts: Vec<Source>,
+    pub(crate) join: Vec<(u64, OwnedFd)>,
+    pub(crate) covers: Option<Covers>,
+    pub(crate) console: Option<Pair>,
+}
+
+/// Where a mount comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// It is made and only needs its place.
+    Made { mount: OwnedFd, is_dir: bool },
+    /// Init makes it, of this kind.
+    InInit(CString),
+    /// The groups of v1.
+    CgroupV1(CgroupView),
+}
+
+/// A container's view of its groups on v1.
+#[derive(Debug)]
+pub(crate) struct CgroupView {
+    pub(crate) tmpfs: OwnedFd,
+    /// Name of each hierarchy and the group in it.
+    pub(crate) groups: Vec<(CString, OwnedFd)>,
+    /// `cpu` → `cpu,cpuacct`.
+    pub(crate) links: Vec<(CString, CString)>,
+}
+
+/// What masked paths are covered with.
+#[derive(Debug)]
+pub(crate) struct Covers {
+    pub(crate) null: OwnedFd,
+    pub(crate) empty: OwnedFd,
+}
+
+/// Opens everything that `plan` needs.
+pub(crate) fn prepare(
+    plan: &Plan,
+    root: &Mount,
+    group: &Group,
+    topology: &Topology,
+) -> Result<Prepared, Failure> {
+    let root = make_root(root)?;
+    let mut console = None;
+    let mut mounts = Vec::with_capacity(plan.mounts.len());
+    for step in &plan.mounts {
+        let source = source(plan, step, group, topology)?;
+        if let (Source::Made { mount, .. }, true) = (&source, plan.process.terminal)
+            && step.target.name == "/dev/pts"
+        {
+            let pair = sys::tty::open_pair(mount.as_fd())
+                .map_err(Failure::host(|| "open the console in /dev/pts".to_owned()))?;
+            console = Some(pair);
+        }
+        mounts.push(source);
+    }
+    if plan.process.terminal && console.is_none() {
+        let source = sys::Error::new("open_pty", Errno::NODEV);
+        return Err(Failure::Host {
+            what: "open the console: no /dev/pts".to_owned(),
+            source,
+        });
+    }
+    let join = plan.namespaces.join.iter().map(|(kind, path)| {
+        let what = || format!("open namespace {path:?}");
+        let file = sys::namespace::open(Path::new(path)).map_err(Failure::host(what))?;
+        let found = sys::namespace::kind(file.as_fd()).map_err(Failure::host(what))?;
+        if found != *kind {
+            let source = sys::Error::new("namespace_kind", Errno::INVAL);
+            return Err(Failure::Host {
+                what: format!("{path:?} is of another kind"),
+                source,
+            });
+        }
+        Ok((*kind, file))
+    });
+    Ok(Prepared {
+        join: join.collect::<Result<_, _>>()?,
+        covers: if plan.masked.is_empty() {
+            None
+        } else {
+            Some(covers()?)
+        },
+        console,
+        mounts,
+        root,
+    })
+}
+
+fn source(
+    plan: &Plan,
+    step: &MountStep,
+    group: &Group,
+    topology: &Topology,
+) -> Result<Source, Failure> {
+    let what = || {
+        format!(
+            "error mounting {:?} to rootfs at {:?}",
+            step.source, step.target.name
+        )
+    };
+    match &step.what {
+        What::New {
+            kind,
+            in_init: true,
+            ..
+        } => Ok(Source::InInit(kind.clone())),
+        What::New {
+            kind,
+            source,
+            options,
+            in_init: false,
+        } => {
+            let context = mount::fsopen(kind).map_err(Failure::host(what))?;
+            let made = (|| {
+                mount::set_option(context.as_fd(), c"source", Some(source))?;
+                for (key, value) in options {
+                    mount::set_option(context.as_fd(), key, value.as_deref())?;
+                }
+                mount::create(context.as_fd())?;
+                mount::fsmount(context.as_fd(), step.attributes.set)
+            })();
+            let mount = made.map_err(|source| Failure::Host {
+                what: explained(what(), context.as_fd()),
+                source,
+            })?;
+            let rest = mount::Attributes {
+                propagation: step.attributes.propagation,
+                ..mount::Attributes::default()
+            };
+            init::change(mount.as_fd(), rest, step.recursive).map_err(Failure::host(what))?;
+            Ok(Source::Made {
+                mount,
+                is_dir: true,
+            })
+        }
+        What::Bind { source, recursive } => {
+            let tree = if *recursive {
+                Tree::CloneRecursive
+            } else {
+                Tree::Clone
+            };
+            let mount = mount::open_host_tree(source, tree).map_err(Failure::host(what))?;
+            init::change(mount.as_fd(), step.attributes, step.recursive)
+                .map_err(Failure::host(what))?;
+            let is_dir = root::kind(mount.as_fd())
+                .map_err(Failure::host(what))?
+                .is_dir;
+            Ok(Source::Made { mount, is_dir })
+        }
+        What::Cgroup if topology.is_unified() && plan.namespaces.new_cgroup => {
+            Ok(Source::InInit(c"cgroup2".to_owned()))
+        }
+        What::Cgroup if topology.is_unified() => {
+            let (_, dir) = group.directories().next().ok_or(Failure::NoCgroup)?;
+            let mount = own_group(dir, step).map_err(Failure::host(what))?;
+            Ok(Source::Made {
+                mount,
+                is_dir: true,
+            })
+        }
+        What::Cgroup => cgroup_view(group, step)
+            .map(Source::CgroupV1)
+            .map_err(Failure::host(what)),
+    }
+}
+
+fn own_group(dir: BorrowedFd<'_>, step: &MountStep) -> sys::Result<OwnedFd> {
+    let mount = mount::open_tree(dir, c"", Tree::Clone)?;
+    let private = mount::Attributes {
+        propagation: mount::propagation::PRIVATE,
+        ..step.attributes
+    };
+    init::change(mount.as_fd(), private, step.recursive)?;
+    Ok(mount)
+}
+
+fn cgroup_view(group: &Group, step: &MountStep) -> sys::Result<CgroupView> {
+    let tmpfs = tmpfs(c"755", None, step.attributes.set & !attr::RDONLY)?;
+    let (mut groups, mut links) = (Vec::new(), Vec::new());
+    for (hierarchy, dir) in group.directories() {
+        let name = hierarchy.name();
+        // Names come from the host's own mount table, which has no NUL in it.
+        let Ok(text) = CString::new(name) else {
+            continue;
+        };
+        for controller in name.split(',').filter(|controller| *controller != name) {
+            if let Ok(controller) = CString::new(controller) {
+                links.push((controller, text.clone()));
+            }
+        }
+        groups.push((text, own_group(dir, step)?));
+    }
+    Ok(CgroupView {
+        tmpfs,
+        groups,
+        links,
+    })
+}
+
+fn tmpfs(
+    mode: &std::ffi::CStr,
+    size: Option<&std::ffi::CStr>,
+    attributes: u64,
+) -> sys::Result<OwnedFd> {
+    let context = mount::fsopen(c"tmpfs")?;
+    mount::set_option(context.as_fd(), c"source", Some(c"tmpfs"))?;
+    mount::set_option(context.as_fd(), c"mode", Some(mode))?;
+    if let Some(size) = size {
+        mount::set_option(context.as_fd(), c"size", Some(size))?;
+    }
+    mount::create(context.as_fd())?;
+    mount::fsmount(context.as_fd(), attributes)
+}
+
+/// The null device is verified: what lies at /dev/null of the host is covered for good by it.
+fn covers() -> Result<Covers, Failure> {
+    let host = |what: &'static str| Failure::host(move || what.to_owned());
+    let null = mount::open_host_tree(c"/dev/null", Tree::Clone).map_err(host("/dev/null"))?;
+    let kind = root::kind(null.as_fd()).map_err(host("/dev/null"))?;
+    if kind.char_device != Some((1, 3)) {
+        let source = sys::Error::new("fstat", Errno::NODEV);
+        return Err(Failure::Host {
+            what: "/dev/null is no null device".to_owned(),
+            source,
+        });
+    }
+    let private = mount::Attributes {
+        propagation: mount::propagation::PRIVATE,
+        ..mount::Attributes::default()
+    };
+    mount::set_attributes(null.as_fd(), false, private).map_err(host("/dev/null"))?;
+    let empty = tmpfs(c"555", Some(c"0"), attr::RDONLY).map_err(host("cover for masked paths"))?;
+    Ok(Covers { null, empty })
+}
+
+/// Mounts the root file system, detached: the host's mount table never shows it.
+pub(crate) fn make_root(root: &Mount) -> Result<OwnedFd, Failure> {
+    match root {
+        Mount::Bind { source } => {
+            let what = || format!("root file system {}", source.display());
+            let path = host_path(source)?;
+            let mount =
+                mount::open_host_tree(&path, Tree::CloneRecursive).map_err(Failure::host(what))?;
+            let private = mount::Attributes {
+                propagation: mount::propagation::PRIVATE,
+                ..mount::Attributes::default()
+            };
+            mount::set_attributes(mount.as_fd(), true, private).map_err(Failure::host(what))?;
+            Ok(mount)
+        }
+        Mount::Overlay {
+            lower,
+            upper,
+            work,
+            volatile,
+        } => {
+            let what = || format!("overlay on {}", upper.display());
+            let context = mount::fsopen(c"overlay").map_err(Failure::host(what))?;
+            let made = (|| {
+                let context = context.as_fd();
+                mount::set_option(context, c"source", Some(c"overlay"))?;
+                // Kept open until the file system is made: it looks at them only then.
+                let mut open = Vec::with_capacity(lower.len() + 2);
+                for dir in lower {
+                    add_layer(context, c"lowerdir+", dir, &mut open)?;
+                }
+                add_layer(context, c"upperdir", upper, &mut open)?;
+                add_layer(context, c"workdir", work, &mut open)?;
+                mount::set_option(context, c"index", Some(c"off"))?;
+                mount::set_option(context, c"redirect_dir", Some(c"off"))?;
+                if *volatile {
+                    mount::set_option(context, c"volatile", None)?;
+                }
+                mount::create(context)?;
+                mount::fsmount(context, 0)
+            })();
+            made.map_err(|source| Failure::Host {
+                what: explained(what(), context.as_fd()),
+                source,
+            })
+        }
+    }
+}
+
+/// Adds a layer by descriptor; before Linux 6.13 overlayfs knows only paths.
+fn add_layer(
+    context: BorrowedFd<'_>,
+    key: &std::ffi::CStr,
+    dir: &Path,
+    open: &mut Vec<OwnedFd>,
+) -> sys::Result<()> {
+    let path = CString::new(dir.as_os_str().as_bytes())
+        .map_err(|_| sys::Error::new("fsconfig", Errno::INVAL))?;
+    let fd = root::open_host(&path)?;
+    let done = match mount::set_option_fd(context, key, fd.as_fd()) {
+        Err(error) if error.errno == Errno::INVAL => mount::set_option(context, key, Some(&path)),
+        done => done,
+    };
+    open.push(fd);
+    done
+}
+
+fn explained(what: String, context: BorrowedFd<'_>) -> String {
+    let messages = mount::messages(context);
+    if messages.is_empty() {
+        what
+    } else {
+        format!("{what} ({messages})")
+    }
+}
+
+fn host_path(path: &Path) -> Result<CString, Failure> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Failure::Host {
+        what: format!("{} has a NUL byte in it", path.display()),
+        source: sys::Error::new("open_tree", Errno::INVAL),
+    })
+}

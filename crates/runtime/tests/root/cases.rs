@@ -1,0 +1,308 @@
+//! The cases, each from a sentence that somebody relies on.
+
+use std::os::fd::AsFd;
+
+use runtime::Stdio;
+
+use crate::bundle::{Bundle, pipes, read_terminal, write};
+
+type Case = fn();
+
+pub(crate) const ALL: &[(&str, Case)] = &[
+    ("root_is_process_one", is_process_one),
+    ("root_exit_codes", exit_codes),
+    ("root_mounts", mounts),
+    ("root_capabilities", capabilities),
+    ("root_covered_paths", covered_paths),
+    ("root_program_lookup", program_lookup),
+    ("root_binds", binds),
+    ("root_terminal", terminal),
+    ("root_exec", exec),
+    ("root_failures_leave_nothing", failures_leave_nothing),
+];
+
+fn is_process_one() {
+    let bundle =
+        Bundle::new("echo $$; hostname; cat /proc/1/comm; ls -l /proc/self/fd | wc -l; env");
+    let stdout = bundle.stdout();
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines[..3], ["1", "box", "sh"], "{stdout}");
+    // total, 0, 1, 2 and the directory itself.
+    assert_eq!(lines[3], "5", "{stdout}");
+    assert!(lines.contains(&"HOME=/root"), "{stdout}");
+}
+
+fn exit_codes() {
+    assert_eq!(Bundle::new("exit 7").run().unwrap().code, 7);
+    let bundle = Bundle::new("sleep 100");
+    let (stdio, pipes) = pipes();
+    let (mut container, child) = bundle.create(stdio).unwrap();
+    container.start().unwrap();
+    assert!(container.start().is_err(), "a second start");
+    sys::pidfd::send_signal(child.pidfd.as_fd(), 9).unwrap();
+    assert_eq!(pipes.finish(&child).code, 137);
+    container.destroy().unwrap();
+}
+
+fn mounts() {
+    let bundle = Bundle::new("cat /proc/self/mountinfo; ls /sys/fs/cgroup; ls -l /dev");
+    let stdout = bundle.stdout();
+    let has = |place: &str, flags: &str, kind: &str| {
+        let found = stdout
+            .lines()
+            .find(|line| line.split(' ').nth(4) == Some(place));
+        let line = found.unwrap_or_else(|| panic!("{place} in {stdout}"));
+        assert!(line.contains(flags), "{line}");
+        assert!(line.contains(&format!(" - {kind} ")), "{line}");
+    };
+    has("/", " rw,relatime ", "overlay");
+    has("/proc", " rw,nosuid,nodev,noexec,relatime ", "proc");
+    has("/dev", " rw,nosuid ", "tmpfs");
+    has("/dev/pts", " rw,nosuid,noexec,relatime ", "devpts");
+    has("/sys", " ro,nosuid,nodev,noexec,relatime ", "sysfs");
+    has("/sys/fs/cgroup", " ro,nosuid,nodev,noexec", "tmpfs");
+    has("/dev/mqueue", " rw,nosuid,nodev,noexec,relatime ", "mqueue");
+    has("/dev/shm", " rw,nosuid,nodev,noexec,relatime ", "tmpfs");
+    has("/proc/sys", " ro,", "proc");
+    has("/sys/firmware", " ro,", "tmpfs");
+    for word in [
+        "ptmx -> pts/ptmx",
+        "fd -> /proc/self/fd",
+        "1,   3",
+        "urandom",
+    ] {
+        assert!(stdout.contains(word), "{word} in {stdout}");
+    }
+}
+
+fn capabilities() {
+    let mut bundle = Bundle::new("cat /proc/self/status; id -u; id -g; id -G");
+    let stdout = bundle.stdout();
+    let has = |stdout: &str, key: &str, value: &str| {
+        let found = stdout.lines().find_map(|line| line.strip_prefix(key));
+        assert_eq!(found.map(str::trim), Some(value), "{key}");
+    };
+    for (key, value) in [
+        ("CapInh:", "0"),
+        ("CapAmb:", "0"),
+        ("CapPrm:", "a80425fb"),
+        ("CapEff:", "a80425fb"),
+        ("CapBnd:", "a80425fb"),
+    ] {
+        has(&stdout, key, &format!("{value:0>16}"));
+    }
+    has(&stdout, "NoNewPrivs:", "0");
+    has(&stdout, "SigBlk:", "0000000000000000");
+    has(&stdout, "SigIgn:", "0000000000000000");
+
+    bundle.process().user.uid = 1000;
+    bundle.process().user.gid = 1001;
+    bundle.process().user.additional_gids = vec![1001, 5];
+    bundle.process().no_new_privileges = true;
+    let stdout = bundle.stdout();
+    has(&stdout, "CapEff:", &"0".repeat(16));
+    has(&stdout, "CapPrm:", &"0".repeat(16));
+    has(&stdout, "CapBnd:", "00000000a80425fb");
+    has(&stdout, "NoNewPrivs:", "1");
+    let ids: Vec<&str> = stdout.lines().rev().take(3).collect();
+    assert_eq!(ids, ["1001 5", "1001", "1000"]);
+}
+
+fn covered_paths() {
+    let script = "cat /proc/timer_list /proc/kcore | wc -c; ls /sys/firmware /proc/scsi | wc -l
+        stat -c '%t:%T' /proc/keys; touch /sys/firmware/x 2>&1; echo 1 > /proc/sys/kernel/pid_max";
+    let output = Bundle::new(script).run().unwrap();
+    assert!(output.stdout.starts_with('0'), "{output:?}");
+    assert!(output.stdout.contains("1:3"), "{output:?}");
+    assert!(
+        output.stdout.contains("Read-only file system"),
+        "{output:?}"
+    );
+    assert!(
+        output.stderr.contains("Read-only file system"),
+        "{output:?}"
+    );
+}
+
+fn program_lookup() {
+    let check = |name: &str, expect: &str| {
+        let mut bundle = Bundle::new("");
+        bundle.process().args = vec![name.to_owned()];
+        let error = bundle.error();
+        let start = "failed to create shim task: OCI runtime create failed: runc create failed: \
+                     unable to start container process: ";
+        assert_eq!(error.strip_prefix(start), Some(expect), "{error}");
+    };
+    check(
+        "nosuch",
+        r#"exec: "nosuch": executable file not found in $PATH"#,
+    );
+    check(
+        "/nosuch",
+        r#"exec: "/nosuch": stat /nosuch: no such file or directory"#,
+    );
+    check("/etc/plain", r#"exec: "/etc/plain": permission denied"#);
+    check("/etc", r#"exec: "/etc": is a directory"#);
+    check("", r#"exec: "": executable file not found in $PATH"#);
+
+    // The kernel's own refusal comes at execve: the container ran, and says why it ended.
+    let mut bundle = Bundle::new("");
+    let script = bundle.dir.join("lower/bin/bad");
+    write(&script, "no interpreter line\n");
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.process().args = vec!["bad".to_owned()];
+    let output = bundle.run().unwrap();
+    assert_eq!(
+        (output.code, output.stderr.as_str()),
+        (255, "exec /bin/bad: exec format error\n")
+    );
+}
+
+fn binds() {
+    let mut bundle = Bundle::new(
+        "cat /data/f /etc/one; touch /data/new; touch /ro/x; cat /made/deep/file; touch /etc/one",
+    );
+    let host = bundle.dir.join("host");
+    write(&host.join("f"), "hello ");
+    let source = host.to_str().unwrap().to_owned();
+    let file = host.join("f").to_str().unwrap().to_owned();
+    bundle.bind(&source, "/data", &["rbind", "rprivate"]);
+    bundle.bind(&source, "/ro", &["rbind", "ro", "rprivate"]);
+    bundle.bind(&file, "/etc/one", &["rbind", "ro"]);
+    bundle.bind(&file, "/made/deep/file", &["rbind"]);
+    let output = bundle.run().unwrap();
+    assert_eq!(output.stdout, "hello hello hello ");
+    assert!(output.stderr.contains("/ro/x: Read-only"), "{output:?}");
+    assert!(output.stderr.contains("/etc/one: Read-only"), "{output:?}");
+    assert!(host.join("new").exists());
+
+    // A link in the image cannot lead a mount out of it.
+    let mut bundle = Bundle::new("ls -l /; cat /out/etc/wharf-escape");
+    std::os::unix::fs::symlink("/..", bundle.dir.join("lower/out")).unwrap();
+    let file = bundle
+        .dir
+        .join("lower/etc/plain")
+        .to_str()
+        .unwrap()
+        .to_owned();
+    bundle.bind(&file, "/out/etc/wharf-escape", &["rbind"]);
+    assert!(bundle.stdout().contains("no program"));
+    assert!(!std::path::Path::new("/etc/wharf-escape").exists());
+}
+
+fn terminal() {
+    let mut bundle = Bundle::new("tty; stty size; ls -l /dev/console; echo to >/dev/console");
+    bundle.process().terminal = true;
+    bundle.process().console_size = Some(types::oci::runtime::ConsoleSize {
+        height: 43,
+        width: 132,
+    });
+    let (mut container, child) = bundle.create(Stdio::Terminal).unwrap();
+    container.start().unwrap();
+    let said = read_terminal(child.console.unwrap());
+    assert!(said.starts_with("/dev/pts/0\r\n43 132\r\n"), "{said:?}");
+    assert!(said.contains("136,   0"), "{said:?}");
+    assert!(said.ends_with("to\r\n"), "{said:?}");
+    assert_eq!(sys::pidfd::wait(child.pidfd.as_fd()).unwrap().code(), 0);
+
+    container.destroy().unwrap();
+}
+
+fn exec() {
+    let mut bundle = Bundle::new("sleep 100");
+    let (stdio, own) = pipes();
+    let (mut container, child) = bundle.create(stdio).unwrap();
+    container.start().unwrap();
+    let mut process = bundle.process().clone();
+    process.args = [
+        "sh",
+        "-c",
+        "echo $$; hostname; cat /proc/1/cmdline; cat /proc/self/status
+        cat /proc/self/cgroup; env; exit 3",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let (stdio, pipes_of_exec) = pipes();
+    let second = container.exec(&process, stdio).unwrap();
+    let output = pipes_of_exec.finish(&second);
+    assert_eq!(output.code, 3, "{output:?}");
+    let mut lines = output.stdout.lines();
+    assert_ne!(lines.next(), Some("1"));
+    assert_eq!(lines.next(), Some("box"));
+    for word in ["sleep\x00100", "CapEff:\t00000000a80425fb", "HOME=/root"] {
+        assert!(output.stdout.contains(word), "{word} in {}", output.stdout);
+    }
+    // Its group is the root of the container's cgroup namespace.
+    assert!(output.stdout.contains(":memory:/\n"), "{}", output.stdout);
+
+    process.args = vec!["nosuch".to_owned()];
+    let (stdio, _pipes) = pipes();
+    assert_eq!(
+        container.exec(&process, stdio).unwrap_err().to_string(),
+        "OCI runtime exec failed: exec failed: unable to start container process: \
+         exec: \"nosuch\": executable file not found in $PATH"
+    );
+    process.args = ["sh", "-c", "tty; stty size"].map(str::to_owned).to_vec();
+    process.terminal = true;
+    let third = container.exec(&process, Stdio::Terminal).unwrap();
+    let said = read_terminal(third.console.unwrap());
+    assert!(said.starts_with("/dev/pts/0\r\n"), "{said:?}");
+    assert_eq!(sys::pidfd::wait(third.pidfd.as_fd()).unwrap().code(), 0);
+
+    sys::pidfd::send_signal(child.pidfd.as_fd(), 9).unwrap();
+    assert_eq!(own.finish(&child).code, 137);
+    let (stdio, _pipes) = pipes();
+    process.terminal = false;
+    let error = container.exec(&process, stdio).unwrap_err().to_string();
+    assert!(error.contains("stopped"), "{error}");
+    container.destroy().unwrap();
+}
+
+fn failures_leave_nothing() {
+    let mut bundle = Bundle::new("true");
+    bundle.bind("/nosuch-source", "/x", &["rbind"]);
+    let error = bundle.error();
+    assert!(error.contains("no such file or directory"), "{error}");
+
+    let mut bundle = Bundle::new("true");
+    let dir = bundle.dir.to_str().unwrap().to_owned();
+    bundle.bind(&dir, "/etc/passwd", &["rbind"]);
+    assert!(
+        bundle.error().contains("not a directory"),
+        "{}",
+        bundle.error()
+    );
+
+    let mut bundle = Bundle::new("true");
+    bundle
+        .linux()
+        .sysctl
+        .insert("kernel.pid_max".to_owned(), "1".to_owned());
+    assert!(bundle.error().contains("separate kernel namespace"));
+
+    let mut bundle = Bundle::new("true");
+    bundle
+        .linux()
+        .sysctl
+        .insert("net.nosuch.key".to_owned(), "1".to_owned());
+    assert!(
+        bundle.error().contains("write sysctl key net.nosuch.key"),
+        "{}",
+        bundle.error()
+    );
+
+    let mut bundle = Bundle::new("true");
+    bundle.process().cwd = "/etc/passwd".to_owned();
+    let error = bundle.error();
+    assert!(
+        error.contains(r#"chdir to cwd ("/etc/passwd") set in config.json failed"#),
+        "{error}"
+    );
+
+    // A container that is never started ends with its maker's interest in it.
+    let bundle = Bundle::new("true");
+    let (stdio, _pipes) = pipes();
+    let (container, child) = bundle.create(stdio).unwrap();
+    container.destroy().unwrap();
+    assert_eq!(sys::pidfd::wait(child.pidfd.as_fd()).unwrap().code(), 137);
+}
