@@ -28,7 +28,7 @@ const POOL_MAXIMUM: usize = 8;
 /// Starts have paused when none came for this long.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The pool shrinks to its minimum after this long without a start.
-const SHRINK_AFTER: Duration = Duration::from_secs(60);
+const SHRINK_AFTER: Duration = Duration::from_mins(1);
 /// Namespaces closed at once: the longest stall of others is 36 ms then.
 const BATCH: usize = 16;
 /// Time between two batches; the kernel destroys 16 in about 56 ms.
@@ -43,6 +43,30 @@ pub(crate) struct Retired {
     pub(crate) link: Option<String>,
     /// The address that is free afterwards.
     pub(crate) address: Option<Ipv4Addr>,
+    /// Whether the link is removed too, because something may hold its namespace for ever.
+    pub(crate) remove: bool,
+}
+
+impl Retired {
+    /// Only a namespace.
+    pub(crate) fn netns(netns: OwnedFd) -> Self {
+        Self {
+            netns: Some(netns),
+            link: None,
+            address: None,
+            remove: false,
+        }
+    }
+
+    /// Only the host end of a wire.
+    pub(crate) fn link(name: String) -> Self {
+        Self {
+            netns: None,
+            link: Some(name),
+            address: None,
+            remove: false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -217,14 +241,12 @@ impl Worker {
                     return;
                 }
             }
-            match netns::create() {
-                Ok(namespace) => lock(&self.shared).ready.push(namespace),
-                Err(_) => {
-                    // Not lost: the next start makes its own namespace and reports what is wrong.
-                    lock(&self.shared).target = 0;
-                    return;
-                }
-            }
+            let Ok(namespace) = netns::create() else {
+                // Not lost: the next start makes its own namespace and reports what is wrong.
+                lock(&self.shared).target = 0;
+                return;
+            };
+            lock(&self.shared).ready.push(namespace);
         }
     }
 
@@ -234,11 +256,12 @@ impl Worker {
             return;
         }
         let mut batch = Batch::new();
-        for link in self.retired[..count]
-            .iter()
-            .filter_map(|retired| retired.link.as_deref())
-        {
-            route::set_up(&mut batch, link, false);
+        for retired in &self.retired[..count] {
+            match &retired.link {
+                Some(link) if retired.remove => route::delete_link(&mut batch, link),
+                Some(link) => route::set_up(&mut batch, link, false),
+                None => {}
+            }
         }
         // A link that is gone already went with its namespace; nothing depends on the answers.
         drop(self.host.send(&batch));

@@ -3,8 +3,10 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::thread;
 
+use sys::namespace;
 use sys::netlink::Protocol;
 
 use crate::wire::message::Batch;
@@ -14,6 +16,9 @@ use crate::{Error, Result, sysctl};
 
 /// Bytes of the stack of such a thread: it makes some ten calls.
 const STACK_BYTES: usize = 128 << 10;
+
+/// The network namespace of the thread that opens it.
+const THIS_THREAD: &str = "/proc/thread-self/ns/net";
 
 /// A fresh network namespace in which nothing but the loopback exists, and is up.
 #[derive(Debug)]
@@ -28,14 +33,14 @@ pub(crate) struct Namespace {
 /// router's advertisements; the loopback keeps `::1`, as Docker has it.
 pub(crate) fn create() -> Result<Namespace> {
     on_own_thread(|| {
-        sys::netns::unshare().map_err(Error::Namespace)?;
+        namespace::unshare(namespace::NETWORK).map_err(Error::Namespace)?;
         sysctl::ensure_if_present("ipv6/conf/default/disable_ipv6", "1")?;
         sysctl::ensure_if_present("ipv6/conf/default/accept_ra", "0")?;
         let mut inside = Talk::open(Protocol::Route)?;
         let mut batch = Batch::new();
         route::set_up(&mut batch, "lo", true);
         first_refusal(&inside.send(&batch)?, |_| "take lo up".to_owned())?;
-        let netns = sys::netns::current().map_err(Error::Namespace)?;
+        let netns = namespace::open(Path::new(THIS_THREAD)).map_err(Error::Namespace)?;
         Ok(Namespace { netns, inside })
     })
 }

@@ -1,14 +1,24 @@
 //! The door of this room: what the engine asks for.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use meta::{Read, Txn};
+use sys::netlink::Protocol;
 use types::id::ContainerId;
 
 use crate::ipam::ledger::{self, EndpointRecord, Ledger};
 use crate::keeper::{Keeper, Retired};
-use crate::{Error, Prefix, Result};
+use crate::link::bridge::{self, Bridge, BridgeConfig};
+use crate::nft::commit;
+use crate::nft::rules::{self, Nat};
+use crate::wire::message::Batch;
+use crate::wire::route::{self, Link};
+use crate::wire::talk::{Talk, first_refusal};
+use crate::{Error, Prefix, Result, apply, plan};
 
 /// What the engine's configuration says about networks.
 #[derive(Clone, Debug)]
@@ -39,19 +49,62 @@ pub struct Counts {
 /// The networks of one engine. All calls block for some kernel calls, none for a child.
 #[derive(Debug)]
 pub struct Networks {
+    config: Config,
     keeper: Keeper,
-    ledger: Option<Arc<Ledger>>,
+    /// A conversation about the host's links.
+    host: Mutex<Talk>,
+    default: Option<DefaultBridge>,
+}
+
+/// The default bridge and its addresses.
+#[derive(Debug)]
+struct DefaultBridge {
+    bridge: Bridge,
+    ledger: Arc<Ledger>,
+}
+
+impl Config {
+    /// Returns the name by which this engine's things in the kernel are known.
+    fn owner(&self) -> String {
+        if self.engine_id.is_empty() {
+            "wharf".to_owned()
+        } else {
+            format!("wharf-{}", self.engine_id)
+        }
+    }
+
+    fn bridge_alias(&self) -> String {
+        format!("{}:bridge", self.owner())
+    }
+
+    fn wire_alias(&self, container: ContainerId) -> String {
+        format!("{}:{container}", self.owner())
+    }
 }
 
 impl Networks {
     /// Makes what is missing: bridge, rules, the pool of namespaces. Called once, at start, from a
     /// thread in the host's network namespace.
-    pub fn open(_config: Config) -> Result<Self> {
-        let ledger = None;
+    pub fn open(config: Config) -> Result<Self> {
+        let mut host = Talk::open(Protocol::Route)?;
+        let default = match &config.bridge {
+            Some(name) => Some(open_bridge(&mut host, &config, name)?),
+            None => None,
+        };
+        let ledger = default.as_ref().map(|default| Arc::clone(&default.ledger));
+        let keeper = Keeper::start(ledger)?;
         Ok(Self {
-            keeper: Keeper::start(ledger.clone())?,
-            ledger,
+            config,
+            keeper,
+            host: Mutex::new(host),
+            default,
         })
+    }
+
+    /// Returns the default bridge's address with the length of its network; nothing when there is
+    /// no default bridge.
+    pub fn bridge_address(&self) -> Option<Prefix> {
+        self.default.as_ref().map(|default| default.bridge.gateway)
     }
 
     /// Returns a network namespace with nothing but a loopback (`--network none`).
@@ -61,21 +114,26 @@ impl Networks {
 
     /// Takes an address on the default bridge for `container`, in the engine's transaction.
     pub fn plan_endpoint(&self, txn: &Txn<'_>, container: ContainerId) -> Result<EndpointRecord> {
-        let ledger = self.ledger.as_ref().ok_or(Error::NoBridge)?;
-        ledger.allocate(txn, container, String::new())
+        let default = self.default.as_ref().ok_or(Error::NoBridge)?;
+        default.ledger.allocate(txn, container, random_id()?)
     }
 
     /// Makes the wire: returns a network namespace in which the endpoint works. On failure nothing
     /// is left.
-    pub fn attach(&self, _endpoint: &EndpointRecord) -> Result<OwnedFd> {
-        Err(Error::NoBridge)
+    pub fn attach(&self, endpoint: &EndpointRecord) -> Result<OwnedFd> {
+        let default = self.default.as_ref().ok_or(Error::NoBridge)?;
+        let alias = self.config.wire_alias(endpoint.container);
+        let plan = plan::endpoint(endpoint, &default.bridge, alias, self.config.mtu);
+        let mut namespace = self.keeper.take()?;
+        apply::apply(&plan, &mut self.host(), &mut namespace)?;
+        Ok(namespace.netns)
     }
 
     /// Gives the address back, in the engine's transaction. It is given out again after
     /// [`Networks::detach`] has done its work.
     pub fn release(&self, txn: &Txn<'_>, endpoint: &EndpointRecord) -> Result<()> {
-        match &self.ledger {
-            Some(ledger) => ledger.release(txn, endpoint),
+        match &self.default {
+            Some(default) => default.ledger.release(txn, endpoint),
             None => ledger::forget(txn, endpoint),
         }
     }
@@ -85,28 +143,67 @@ impl Networks {
     pub fn detach(&self, endpoint: &EndpointRecord, netns: Option<OwnedFd>) {
         self.keeper.retire(Retired {
             netns,
-            link: Some(endpoint.host_link()),
             address: Some(endpoint.address.address()),
+            ..Retired::link(endpoint.host_link())
         });
     }
 
     /// Lets a namespace without an endpoint go. Returns at once.
     pub fn discard(&self, netns: OwnedFd) {
-        self.keeper.retire(Retired {
-            netns: Some(netns),
-            link: None,
-            address: None,
-        });
+        self.keeper.retire(Retired::netns(netns));
     }
 
-    /// Forgets, at start, the endpoints of containers that do not run any more.
+    /// Forgets, at start, the endpoints of containers that do not run any more, and connects the
+    /// wires of the others again if the bridge had to be made anew. Returns what was forgotten.
     pub fn repair(&self, txn: &Txn<'_>, running: &[ContainerId]) -> Result<Vec<EndpointRecord>> {
         let mut gone = ledger::all(txn)?;
         gone.retain(|endpoint| !running.contains(&endpoint.container));
         for endpoint in &gone {
             ledger::forget(txn, endpoint)?;
         }
+        self.repair_wires(running)?;
         Ok(gone)
+    }
+
+    fn repair_wires(&self, running: &[ContainerId]) -> Result<()> {
+        let Some(default) = &self.default else {
+            return Ok(());
+        };
+        let aliases: Vec<_> = running
+            .iter()
+            .map(|id| self.config.wire_alias(*id))
+            .collect();
+        let mut batch = Batch::new();
+        for wire in self.wires()? {
+            if !aliases.contains(&wire.alias) {
+                self.keeper.retire(Retired {
+                    remove: true,
+                    ..Retired::link(wire.name)
+                });
+            } else if wire.master != default.bridge.index {
+                route::enslave(&mut batch, &wire.name, default.bridge.index, &wire.alias);
+            }
+        }
+        let refusals = self.host().send(&batch)?;
+        first_refusal(&refusals, |_| {
+            format!("connect a wire to bridge {}", default.bridge.name)
+        })
+    }
+
+    /// Lists this engine's wires.
+    fn wires(&self) -> Result<Vec<Link>> {
+        let (prefix, bridge) = (
+            format!("{}:", self.config.owner()),
+            self.config.bridge_alias(),
+        );
+        let mut links = bridge::links(&mut self.host())?;
+        links.retain(|link| link.alias.starts_with(&prefix) && link.alias != bridge);
+        Ok(links)
+    }
+
+    fn host(&self) -> MutexGuard<'_, Talk> {
+        // Every conversation reads all its answers, or fails and is tried again by its caller.
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the endpoints on record.
@@ -120,14 +217,54 @@ impl Networks {
         Ok(Counts {
             prepared,
             retiring,
-            wires: 0,
+            wires: self.wires()?.len(),
         })
     }
 
-    /// Empties the pool and ends the thread. With `remove`, for when no container runs, bridge and
-    /// rules go too; without, they stay for the containers that go on.
-    pub fn close(&self, _remove: bool) -> Result<()> {
+    /// Empties the pool and ends the thread. With `remove`, for when no container runs, rules and
+    /// bridge go too, the bridge if this engine made it; without, they stay for the containers
+    /// that go on.
+    pub fn close(&self, remove: bool) -> Result<()> {
         self.keeper.stop();
-        Ok(())
+        let Some(default) = self.default.as_ref().filter(|_| remove) else {
+            return Ok(());
+        };
+        if self.config.firewall {
+            commit::remove(&self.config.owner())?;
+        }
+        bridge::remove(&mut self.host(), &default.bridge)
     }
+}
+
+fn open_bridge(host: &mut Talk, config: &Config, name: &str) -> Result<DefaultBridge> {
+    let alias = config.bridge_alias();
+    let wanted = BridgeConfig {
+        name,
+        address: config.bip,
+        mtu: config.mtu,
+        alias: &alias,
+    };
+    let bridge = bridge::ensure(host, &wanted)?;
+    if config.firewall {
+        let network = Nat {
+            bridge: &bridge.name,
+            subnet: bridge.gateway,
+        };
+        commit::ensure(&rules::ruleset(&config.owner(), &[network]))?;
+    }
+    let ledger = Arc::new(Ledger::new("bridge", bridge.gateway));
+    Ok(DefaultBridge { bridge, ledger })
+}
+
+/// Returns 64 random hexadecimal digits.
+fn random_id() -> Result<String> {
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0; 32];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|source| Error::Setting {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(bytes.map(|byte| format!("{byte:02x}")).concat())
 }

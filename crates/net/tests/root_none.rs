@@ -1,6 +1,6 @@
 //! Namespaces without a network, against the kernel, in a namespace of the test's own.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use net::{Config, Networks};
 fn in_own_namespace<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            sys::netns::unshare().expect("needs root");
+            sys::namespace::unshare(sys::namespace::NETWORK).expect("needs root");
             test()
         });
         thread.join().expect("the test panicked")
@@ -31,7 +31,7 @@ fn without_bridge() -> Config {
 fn links(netns: &OwnedFd) -> Vec<String> {
     std::thread::scope(|scope| {
         let read = || {
-            sys::netns::enter(netns.as_fd()).unwrap();
+            sys::namespace::enter(netns, sys::namespace::NETWORK).unwrap();
             let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
             text.lines()
                 .skip(2)
@@ -46,7 +46,7 @@ fn links(netns: &OwnedFd) -> Vec<String> {
 fn loopback_works(netns: &OwnedFd) -> bool {
     std::thread::scope(|scope| {
         let talk = || {
-            sys::netns::enter(netns.as_fd()).unwrap();
+            sys::namespace::enter(netns, sys::namespace::NETWORK).unwrap();
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             socket
                 .set_read_timeout(Some(Duration::from_secs(5)))
@@ -61,7 +61,7 @@ fn loopback_works(netns: &OwnedFd) -> bool {
 #[test]
 fn root_none_is_a_loopback_that_works_and_nothing_else() {
     in_own_namespace(|| {
-        let here = sys::netns::current().unwrap();
+        let here = this_namespace();
         let networks = Networks::open(without_bridge()).unwrap();
         for _ in 0..12 {
             let netns = networks.none_netns().unwrap();
@@ -69,11 +69,7 @@ fn root_none_is_a_loopback_that_works_and_nothing_else() {
             assert!(loopback_works(&netns));
             networks.discard(netns);
         }
-        assert_eq!(
-            inode(&here),
-            inode(&sys::netns::current().unwrap()),
-            "the caller stays"
-        );
+        assert_eq!(inode(&here), inode(&this_namespace()), "the caller stays");
         networks.close(false).unwrap();
         let counts = networks.counts().unwrap();
         assert_eq!((counts.prepared, counts.retiring), (0, 0));
@@ -98,6 +94,10 @@ fn root_pool_fills_itself_and_is_used() {
         assert!(networks.counts().unwrap().prepared >= 2, "refilled");
         drop(networks);
     });
+}
+
+fn this_namespace() -> OwnedFd {
+    sys::namespace::open(Path::new("/proc/thread-self/ns/net")).unwrap()
 }
 
 fn inode(netns: &OwnedFd) -> u64 {

@@ -21,7 +21,6 @@ pub mod lsm;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
-pub mod netns;
 pub mod pidfd;
 pub mod poll;
 pub mod process;

@@ -38,8 +38,7 @@ pub struct EndpointRecord {
 impl EndpointRecord {
     /// Returns the hardware address as `02:42:ac:11:00:02`.
     pub fn mac_text(&self) -> String {
-        let [a, b, c, d, e, f] = self.mac;
-        format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+        self.mac.map(|byte| format!("{byte:02x}")).join(":")
     }
 
     /// Returns the name of the host's end of the wire.

@@ -18,7 +18,7 @@ fn default_pools() -> impl Iterator<Item = Prefix> {
 
 /// Returns the first default pool that nothing in `used` overlaps.
 pub(crate) fn choose(used: &[Prefix]) -> Option<Prefix> {
-    default_pools().find(|pool| !used.iter().any(|used| used.overlaps(pool)))
+    default_pools().find(|pool| !used.iter().any(|used| used.overlaps(*pool)))
 }
 
 /// Returns the first address that a host may have: the gateway's, when nothing else is said.

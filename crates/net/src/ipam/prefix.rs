@@ -23,25 +23,26 @@ impl Prefix {
     }
 
     /// Returns the address, host bits included.
-    pub fn address(&self) -> Ipv4Addr {
+    pub fn address(self) -> Ipv4Addr {
         self.address
     }
 
     /// Returns the number of network bits.
-    pub fn length(&self) -> u8 {
+    pub fn length(self) -> u8 {
         self.length
     }
 
     /// Returns the network: the same with all host bits zero.
-    pub fn network(&self) -> Self {
+    #[must_use]
+    pub fn network(self) -> Self {
         Self {
             address: Ipv4Addr::from_bits(self.address.to_bits() & self.mask()),
-            ..*self
+            ..self
         }
     }
 
     /// Returns the last address.
-    pub fn broadcast(&self) -> Ipv4Addr {
+    pub fn broadcast(self) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.address.to_bits() | !self.mask())
     }
 
@@ -50,11 +51,11 @@ impl Prefix {
         Self { address, ..self }
     }
 
-    pub(crate) fn contains(&self, address: Ipv4Addr) -> bool {
+    pub(crate) fn contains(self, address: Ipv4Addr) -> bool {
         self.network().address == Ipv4Addr::from_bits(address.to_bits() & self.mask())
     }
 
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+    pub(crate) fn overlaps(self, other: Self) -> bool {
         let wider = if self.length < other.length {
             self
         } else {
@@ -63,7 +64,7 @@ impl Prefix {
         wider.contains(self.address) && wider.contains(other.address)
     }
 
-    pub(crate) fn mask(&self) -> u32 {
+    pub(crate) fn mask(self) -> u32 {
         u32::MAX
             .checked_shl(32 - u32::from(self.length))
             .unwrap_or(0)
@@ -157,12 +158,12 @@ mod tests {
         ];
         for (left, right, expected) in table {
             assert_eq!(
-                prefix(left).overlaps(&prefix(right)),
+                prefix(left).overlaps(prefix(right)),
                 expected,
                 "{left} {right}"
             );
             assert_eq!(
-                prefix(right).overlaps(&prefix(left)),
+                prefix(right).overlaps(prefix(left)),
                 expected,
                 "{right} {left}"
             );

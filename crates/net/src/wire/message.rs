@@ -292,7 +292,7 @@ mod tests {
         let at = 16 + 16 + 8;
         assert_eq!(
             array(batch.bytes(), at + 2),
-            Some((18_u16 | NESTED).to_ne_bytes())
+            Some((0x12 | NESTED).to_ne_bytes())
         );
     }
 

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::message::{
-    ACK, Attributes, Batch, CREATE, EXCLUSIVE, array, attribute, attributes, text,
+    ACK, Attributes, Batch, CREATE, DUMP, EXCLUSIVE, array, attribute, attributes, text,
 };
 use crate::ipam::Prefix;
 
@@ -13,10 +13,9 @@ const GET_LINK: u16 = 18;
 const SET_LINK: u16 = 19;
 const NEW_ADDRESS: u16 = 20;
 const DELETE_ADDRESS: u16 = 21;
-pub(crate) const GET_ADDRESS: u16 = 22;
+const GET_ADDRESS: u16 = 22;
 const NEW_ROUTE: u16 = 24;
-pub(crate) const GET_ROUTE: u16 = 26;
-pub(crate) const LIST_LINKS: u16 = GET_LINK;
+const GET_ROUTE: u16 = 26;
 
 /// Attributes of a link.
 mod link {
@@ -151,7 +150,7 @@ pub(crate) fn set_alias(batch: &mut Batch, name: &str, alias: &str) {
 pub(crate) fn set_up(batch: &mut Batch, name: &str, up: bool) {
     let flags = if up { UP } else { 0 };
     batch.request(SET_LINK, ACK, &link_header(0, flags, UP), |a| {
-        a.text(link::NAME, name)
+        a.text(link::NAME, name);
     });
 }
 
@@ -200,16 +199,30 @@ pub(crate) fn new_default_route(batch: &mut Batch, gateway: Ipv4Addr) {
         0,
     ];
     batch.request(NEW_ROUTE, ACK | CREATE | EXCLUSIVE, &header, |a| {
-        a.bytes(5, &gateway.octets())
+        a.bytes(5, &gateway.octets());
     });
 }
 
-/// The header of a list of all links.
-pub(crate) const ALL_LINKS: [u8; 16] = ANY_LINK;
-/// The header of a list of all IPv4 addresses.
-pub(crate) const ALL_IPV4_ADDRESSES: [u8; 8] = [FAMILY_IPV4, 0, 0, 0, 0, 0, 0, 0];
-/// The header of a list of all IPv4 routes.
-pub(crate) const ALL_IPV4_ROUTES: [u8; 12] = [FAMILY_IPV4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// Asks for all links.
+pub(crate) fn list_links() -> Batch {
+    list(GET_LINK, &ANY_LINK)
+}
+
+/// Asks for all IPv4 addresses.
+pub(crate) fn list_addresses() -> Batch {
+    list(GET_ADDRESS, &[FAMILY_IPV4, 0, 0, 0, 0, 0, 0, 0])
+}
+
+/// Asks for all IPv4 routes.
+pub(crate) fn list_routes() -> Batch {
+    list(GET_ROUTE, &[FAMILY_IPV4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+}
+
+fn list(kind: u16, header: &[u8]) -> Batch {
+    let mut batch = Batch::new();
+    batch.request(kind, DUMP, header, |_| {});
+    batch
+}
 
 /// Reads a link.
 pub(crate) fn parse_link(payload: &[u8]) -> Option<Link> {

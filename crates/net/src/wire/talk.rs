@@ -4,7 +4,7 @@ use std::io;
 
 use sys::netlink::{Protocol, Socket, buffer};
 
-use super::message::{Answer, Batch, DUMP, messages};
+use super::message::{Answer, Batch, messages};
 use crate::error::{Error, Result};
 
 /// How often a dump is asked again because objects changed while it was read.
@@ -53,6 +53,9 @@ impl Talk {
     /// Sends a batch of independent requests and waits for all answers; the refusals are returned
     /// in order, the others were done.
     pub(crate) fn send(&mut self, batch: &Batch) -> Result<Vec<Refusal>> {
+        if batch.acks() == 0 {
+            return Ok(Vec::new());
+        }
         self.socket.send(batch.bytes()).map_err(Error::Socket)?;
         let mut room = buffer();
         let mut refusals = Vec::new();
@@ -121,12 +124,10 @@ impl Talk {
         Ok(object)
     }
 
-    /// Asks for all objects of `kind` and returns their payloads.
-    pub(crate) fn dump(&mut self, kind: u16, header: &[u8]) -> Result<Vec<Vec<u8>>> {
-        let mut batch = Batch::new();
-        batch.request(kind, DUMP, header, |_| {});
+    /// Asks for all objects that the one request of `batch` lists, and returns their payloads.
+    pub(crate) fn dump(&mut self, batch: &Batch) -> Result<Vec<Vec<u8>>> {
         for _ in 0..DUMP_ATTEMPTS {
-            if let Some(objects) = self.dump_once(&batch)? {
+            if let Some(objects) = self.dump_once(batch)? {
                 return Ok(objects);
             }
         }

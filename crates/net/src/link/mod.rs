@@ -1,0 +1,3 @@
+//! Links: the bridge that is a network's switch.
+
+pub(crate) mod bridge;

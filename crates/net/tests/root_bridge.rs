@@ -1,0 +1,328 @@
+//! The default bridge against the kernel, in a network namespace of the test's own that plays the
+//! host. A second engine without rules plays the world outside.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use meta::Meta;
+use net::{Config, EndpointRecord, Error, Networks};
+use sys::namespace::{self, NETWORK};
+use types::id::ContainerId;
+
+/// How long an answer that shall come may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long we listen for what shall not come.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// Runs `work` on a thread of its own in `netns`, or in a fresh namespace.
+fn inside<T: Send>(netns: Option<&OwnedFd>, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let enter = move || {
+            match netns {
+                Some(netns) => namespace::enter(netns, NETWORK).unwrap(),
+                None => namespace::unshare(NETWORK).expect("needs root"),
+            }
+            work()
+        };
+        scope.spawn(enter).join().expect("the test panicked")
+    })
+}
+
+/// A record file that goes with the test.
+struct Records(Meta, PathBuf);
+
+impl Records {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("wharf-net-{name}-{}", std::process::id()));
+        Self(Meta::open(&path).unwrap(), path)
+    }
+
+    fn attach(&self, networks: &Networks, container: u8) -> (EndpointRecord, OwnedFd) {
+        let planned = self
+            .0
+            .write(|txn| networks.plan_endpoint(txn, id(container)));
+        let endpoint = planned.unwrap();
+        let netns = networks.attach(&endpoint).unwrap();
+        (endpoint, netns)
+    }
+
+    fn release(&self, networks: &Networks, endpoint: &EndpointRecord) {
+        self.0.write(|txn| networks.release(txn, endpoint)).unwrap();
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.1));
+    }
+}
+
+fn id(byte: u8) -> ContainerId {
+    format!("{byte:02x}").repeat(32).parse().unwrap()
+}
+
+fn config(engine: &str, bridge: &str, bip: Option<&str>, firewall: bool) -> Config {
+    Config {
+        engine_id: engine.into(),
+        bridge: Some(bridge.into()),
+        bip: bip.map(|text| text.parse().unwrap()),
+        firewall,
+        mtu: 1500,
+    }
+}
+
+/// Sends a datagram from one namespace to another and returns whom the receiver saw.
+fn datagram(from: &OwnedFd, to: &OwnedFd, address: Ipv4Addr, wait: Duration) -> Option<SocketAddr> {
+    let receiver = inside(Some(to), || UdpSocket::bind("0.0.0.0:7").unwrap());
+    receiver.set_read_timeout(Some(wait)).unwrap();
+    inside(Some(from), || {
+        let sender = UdpSocket::bind("0.0.0.0:0").unwrap();
+        sender.send_to(b"ahoy", (address, 7)).unwrap();
+    });
+    let mut bytes = [0; 8];
+    let (length, sender) = receiver.recv_from(&mut bytes).ok()?;
+    assert_eq!(&bytes[..length], b"ahoy");
+    Some(sender)
+}
+
+fn wait_for(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn links() -> Vec<String> {
+    let text = fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    let names = text
+        .lines()
+        .skip(2)
+        .filter_map(|line| line.split(':').next());
+    names.map(|name| name.trim().to_owned()).collect()
+}
+
+#[test]
+fn root_containers_reach_each_other_and_the_world_but_the_world_not_them() {
+    inside(None, || {
+        let records = Records::new("reach");
+        let world_records = Records::new("reach-world");
+        let networks = Networks::open(config("", "wharf0", Some("10.99.0.1/24"), true)).unwrap();
+        let world =
+            Networks::open(config("world", "wan0", Some("198.51.100.1/24"), false)).unwrap();
+        let (one, one_ns) = records.attach(&networks, 1);
+        let (two, two_ns) = records.attach(&networks, 2);
+        let (outside, outside_ns) = world_records.attach(&world, 3);
+        assert_eq!(one.address.to_string(), "10.99.0.2/24");
+        assert_eq!(one.mac_text(), "02:42:0a:63:00:02");
+        assert_eq!(two.address.to_string(), "10.99.0.3/24");
+
+        let seen = datagram(&one_ns, &two_ns, two.address.address(), PATIENCE).unwrap();
+        assert_eq!(
+            seen.ip(),
+            one.address.address(),
+            "no translation inside the network"
+        );
+        let seen = datagram(&one_ns, &outside_ns, outside.address.address(), PATIENCE).unwrap();
+        assert_eq!(
+            seen.ip(),
+            Ipv4Addr::new(198, 51, 100, 1),
+            "the host's address outside"
+        );
+        let direct = datagram(&outside_ns, &one_ns, one.address.address(), SILENCE);
+        assert_eq!(direct, None, "nobody gets in by routing");
+
+        // The same way is open when no rules are wanted, so the silence above was the rules'.
+        networks.close(false).unwrap();
+        drop(networks);
+        let remove = Networks::open(config("", "wharf0", None, true)).unwrap();
+        remove.close(true).unwrap();
+        let direct = datagram(&outside_ns, &one_ns, one.address.address(), PATIENCE);
+        assert_eq!(
+            direct.map(|seen| seen.ip()),
+            Some(outside.address.address().into())
+        );
+        drop((one_ns, two_ns));
+    });
+}
+
+#[test]
+fn root_container_sees_eth0_with_its_address_and_no_ipv6() {
+    inside(None, || {
+        let records = Records::new("eth0");
+        let networks = Networks::open(config("", "wharf0", Some("10.98.0.1/16"), true)).unwrap();
+        let (endpoint, netns) = records.attach(&networks, 1);
+        inside(Some(&netns), || {
+            assert_eq!(links(), ["lo", "eth0"]);
+            let read = |path: &str| fs::read_to_string(path).unwrap();
+            let ipv6 = read("/proc/thread-self/net/if_inet6");
+            assert!(ipv6.lines().all(|line| line.ends_with("lo")), "{ipv6}");
+            let route = read("/proc/thread-self/net/route");
+            let default = route
+                .lines()
+                .nth(1)
+                .unwrap()
+                .split_whitespace()
+                .collect::<Vec<_>>();
+            assert_eq!(&default[..4], ["eth0", "00000000", "0100620A", "0003"]);
+            let own = UdpSocket::bind((endpoint.address.address(), 0));
+            assert!(own.is_ok(), "the address is the container's");
+        });
+        // The gateway answers: the host itself.
+        let host = namespace::open("/proc/thread-self/ns/net".as_ref()).unwrap();
+        let seen = datagram(&netns, &host, endpoint.gateway, PATIENCE).unwrap();
+        assert_eq!(seen.ip(), endpoint.address.address());
+    });
+}
+
+#[test]
+fn root_nothing_is_left_after_detach_and_close() {
+    inside(None, || {
+        let records = Records::new("left");
+        let before = links();
+        let networks = Networks::open(config("e1", "br-left", None, true)).unwrap();
+        let pool = networks.bridge_address().unwrap();
+        assert_eq!(pool.length(), 16, "{pool}");
+        let taken: Vec<_> = (0..5)
+            .map(|number| records.attach(&networks, number))
+            .collect();
+        assert_eq!(networks.counts().unwrap().wires, 5);
+        for (endpoint, netns) in taken {
+            records.release(&networks, &endpoint);
+            networks.detach(&endpoint, Some(netns));
+        }
+        wait_for("wires fall with their namespaces", || {
+            networks.counts().unwrap().wires == 0
+        });
+        let (again, netns) = records.attach(&networks, 9);
+        assert_eq!(
+            again.address.address(),
+            Ipv4Addr::from_bits(pool.address().to_bits() + 1)
+        );
+        records.release(&networks, &again);
+        networks.detach(&again, Some(netns));
+        assert!(
+            networks
+                .endpoints(&records.0.read().unwrap())
+                .unwrap()
+                .is_empty()
+        );
+        wait_for("the last wire falls", || {
+            networks.counts().unwrap().wires == 0
+        });
+        networks.close(true).unwrap();
+        assert_eq!(links(), before, "the bridge is gone");
+        networks.close(true).unwrap();
+    });
+}
+
+#[test]
+fn root_next_daemon_adopts_bridge_and_wires() {
+    inside(None, || {
+        let records = Records::new("adopt");
+        let first = Networks::open(config("", "wharf0", Some("10.97.0.1/24"), true)).unwrap();
+        let (kept, kept_ns) = records.attach(&first, 1);
+        let (lost, lost_ns) = records.attach(&first, 2);
+        // Killed: nothing is closed in order. The lost container's namespace is held by others.
+        first.close(false).unwrap();
+        drop(first);
+        let next = Networks::open(config("", "wharf0", None, true)).unwrap();
+        assert_eq!(next.bridge_address().unwrap().to_string(), "10.97.0.1/24");
+        let gone = records.0.write(|txn| next.repair(txn, &[id(1)])).unwrap();
+        assert_eq!(gone, [lost]);
+        wait_for("the lost wire is removed", || {
+            next.counts().unwrap().wires == 1
+        });
+        inside(Some(&lost_ns), || assert_eq!(links(), ["lo"]));
+        let (two, two_ns) = records.attach(&next, 3);
+        assert_eq!(two.address.to_string(), "10.97.0.3/24");
+        let seen = datagram(&kept_ns, &two_ns, two.address.address(), PATIENCE).unwrap();
+        assert_eq!(seen.ip(), kept.address.address());
+    });
+}
+
+#[test]
+fn root_foreign_bridges_are_used_but_not_changed() {
+    inside(None, || {
+        let records = Records::new("foreign");
+        let owner = Networks::open(config("owner", "shared0", Some("10.96.0.1/24"), true)).unwrap();
+        let guest = Networks::open(config("guest", "shared0", None, true)).unwrap();
+        assert_eq!(guest.bridge_address(), owner.bridge_address());
+        let refused = Networks::open(config("guest", "shared0", Some("10.95.0.1/24"), true));
+        assert!(
+            matches!(refused, Err(Error::BridgeAddress { .. })),
+            "{refused:?}"
+        );
+        let refused = Networks::open(config("guest", "lo", None, true));
+        assert!(
+            matches!(refused, Err(Error::NotABridge { .. })),
+            "{refused:?}"
+        );
+        let (_endpoint, netns) = records.attach(&owner, 1);
+        guest.close(true).unwrap();
+        assert!(
+            links().contains(&"shared0".to_owned()),
+            "a guest removes no bridge"
+        );
+        owner.close(true).unwrap();
+        assert!(
+            links().contains(&"shared0".to_owned()),
+            "nor its owner while it is in use"
+        );
+        drop(netns);
+        wait_for("the wire falls", || owner.counts().unwrap().wires == 0);
+        owner.close(true).unwrap();
+        assert_eq!(links(), ["lo"]);
+    });
+}
+
+#[test]
+fn root_addresses_run_out_with_docker_s_words() {
+    inside(None, || {
+        let records = Records::new("full");
+        let networks = Networks::open(config("", "wharf0", Some("10.94.0.1/29"), false)).unwrap();
+        let taken: Vec<_> = (0..5)
+            .map(|number| records.attach(&networks, number))
+            .collect();
+        let full = records
+            .0
+            .write(|txn| networks.plan_endpoint(txn, id(9)))
+            .unwrap_err();
+        assert_eq!(
+            full.to_string(),
+            "no available IPv4 addresses on network bridge (10.94.0.0/29)"
+        );
+        let (endpoint, netns) = taken.into_iter().nth(2).unwrap();
+        records.release(&networks, &endpoint);
+        networks.detach(&endpoint, Some(netns));
+        wait_for("the address is free again", || {
+            let planned = records.0.write(|txn| networks.plan_endpoint(txn, id(9)));
+            planned.is_ok_and(|again| again.address == endpoint.address)
+        });
+    });
+}
+
+#[test]
+fn root_a_failed_attach_leaves_nothing() {
+    inside(None, || {
+        let records = Records::new("failed");
+        let networks = Networks::open(config("", "wharf0", Some("10.93.0.1/24"), true)).unwrap();
+        let (endpoint, netns) = records.attach(&networks, 1);
+        let twice = networks.attach(&endpoint).unwrap_err();
+        assert!(twice.to_string().starts_with("make wire veth"), "{twice}");
+        let mut wrong = endpoint.clone();
+        wrong.id = "f".repeat(64);
+        // A gateway outside of the network: the kernel refuses the route, the last effect.
+        wrong.gateway = Ipv4Addr::new(203, 0, 113, 1);
+        let refused = networks.attach(&wrong).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("make default route to 203.0.113.1: "),
+            "{refused}"
+        );
+        assert!(!links().contains(&wrong.host_link()));
+        drop(netns);
+    });
+}
