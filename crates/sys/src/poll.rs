@@ -147,6 +147,15 @@ fn timespec(duration: Duration) -> Timespec {
     }
 }
 
+/// A child ended.
+pub const SIGCHLD: i32 = libc::SIGCHLD;
+/// The terminal or the session is gone.
+pub const SIGHUP: i32 = libc::SIGHUP;
+/// Ctrl-C.
+pub const SIGINT: i32 = libc::SIGINT;
+/// Please end.
+pub const SIGTERM: i32 = libc::SIGTERM;
+
 /// A signalfd: the signals are blocked in this thread and read from here. Children inherit the
 /// blocked set: who clones without [`crate::process::Spawn`] must reset it.
 #[derive(Debug)]

@@ -306,6 +306,16 @@ pub fn new_session() -> Result<()> {
         .map_err(|errno| Error::new("setsid", errno))
 }
 
+/// Sets how willingly the kernel kills this process for memory, -1000 to 1000. Children inherit it.
+pub fn set_oom_score_adj(value: i32) -> Result<()> {
+    failpoint::pass("oom_score_adj")?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open("/proc/self/oom_score_adj")
+        .and_then(|mut file| std::io::Write::write_all(&mut file, value.to_string().as_bytes()))
+        .map_err(|error| Error::from_io("oom_score_adj", &error))
+}
+
 /// Sets the umask of this process.
 pub fn set_umask(mask: u32) -> Result<()> {
     failpoint::pass("umask")?;

@@ -1,0 +1,292 @@
+//! The container: made, started, joined by execs, ended, removed.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use logs::{Limits, Writer};
+use runtime::CreateRequest;
+use sys::poll::{Interest, Poll};
+use sys::socket::Kind;
+
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::protocol::{Attach, Create, Exec, Exit, Log, Phase, Status, VERSION};
+use crate::task::{Ended, Ends, Identity, Task, Wanted};
+use crate::token::Token;
+use crate::watched::Watched;
+use crate::{EXIT_RECORD, log_name, state_log};
+
+/// Daemons that may wait to be accepted.
+const BACKLOG: i32 = 8;
+
+/// The container of this shim.
+#[derive(Debug)]
+pub(crate) struct Container {
+    id: String,
+    dir: PathBuf,
+    socket: SocketPath,
+    listener: Watched,
+    runtime: runtime::Container,
+    phase: Phase,
+    exit: Option<Exit>,
+    oom_kills: u64,
+    /// Init first; it stays when it ended.
+    pub(crate) tasks: Vec<Task>,
+}
+
+/// The name of the listening socket; dropped, it is gone.
+#[derive(Debug)]
+struct SocketPath(PathBuf);
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Container {
+    /// Makes the container up to the point before execve. On failure nothing is left.
+    pub(crate) fn create(
+        mut create: Create,
+        netns: Option<BorrowedFd<'_>>,
+        number: u32,
+        poll: &Rc<Poll>,
+    ) -> Result<Self> {
+        if create.has_netns && netns.is_none() {
+            return Err(Error::NoDescriptor);
+        }
+        let dir = PathBuf::from(&create.dir);
+        let log = open_log(&dir, &create)?;
+        let (socket, listener) = listen(Path::new(&create.socket), poll)?;
+        let process = create.spec.process.get_or_insert_default();
+        // Else it would inherit ours, which protects the keeper.
+        process.oom_score_adj.get_or_insert(0);
+        let wanted = Wanted {
+            stdin: create.open_stdin,
+            stdout: true,
+            stderr: true,
+        };
+        let (ends, stdio) = Ends::make(process.terminal, wanted)?;
+        let (runtime, child) = runtime::Container::create(CreateRequest {
+            id: &create.id,
+            spec: &create.spec,
+            root: &create.root,
+            stdio,
+            netns,
+        })?;
+        let identity = Identity {
+            number,
+            exec_id: None,
+            stdin_once: create.stdin_once,
+        };
+        let init = Task::new(identity, child, ends, log, poll).and_then(|init| {
+            if let Some((width, height)) = create.console_size {
+                init.resize(width, height)?;
+            }
+            Ok(init)
+        });
+        let init = match init {
+            Ok(init) => init,
+            Err(error) => {
+                // The first error is the one to tell.
+                let _unreported = runtime.destroy();
+                return Err(error);
+            }
+        };
+        let phase = Phase::Created;
+        let tasks = vec![init];
+        let id = create.id;
+        Ok(Self {
+            id,
+            dir,
+            socket,
+            listener,
+            runtime,
+            phase,
+            exit: None,
+            oom_kills: 0,
+            tasks,
+        })
+    }
+
+    /// Returns init.
+    pub(crate) fn init(&mut self) -> &mut Task {
+        self.tasks
+            .first_mut()
+            .expect("init is there as long as the container")
+    }
+
+    pub(crate) const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Where daemons connect.
+    pub(crate) const fn listener(&self) -> &Watched {
+        &self.listener
+    }
+
+    /// Lets init run.
+    pub(crate) fn start(&mut self) -> Result<()> {
+        if self.phase != Phase::Created {
+            return Err(Error::State("the container was started before"));
+        }
+        self.runtime.start()?;
+        self.phase = Phase::Running;
+        state_log::append(&self.dir, "start", 0, crate::task::now_ns());
+        Ok(())
+    }
+
+    /// Runs another process.
+    pub(crate) fn exec(
+        &mut self,
+        mut exec: Exec,
+        stream: Option<OwnedFd>,
+        numbers: (u32, u32),
+        poll: &Rc<Poll>,
+    ) -> Result<&Task> {
+        if self.phase != Phase::Running {
+            return Err(Error::State("the container is not running"));
+        }
+        let attach = match (exec.attach, stream) {
+            (Some(attach), Some(stream)) => Some((attach, stream)),
+            (Some(_), None) => return Err(Error::NoDescriptor),
+            (None, _) => None,
+        };
+        exec.process.oom_score_adj.get_or_insert(0);
+        let wanted =
+            |wants: fn(&Attach) -> bool| attach.as_ref().is_some_and(|(attach, _)| wants(attach));
+        let wanted = Wanted {
+            stdin: wanted(|attach| attach.stdin),
+            stdout: wanted(|attach| attach.stdout),
+            stderr: wanted(|attach| attach.stderr),
+        };
+        let (ends, stdio) = Ends::make(exec.process.terminal, wanted)?;
+        let child = self.runtime.exec(&exec.process, stdio)?;
+        let (number, client_number) = numbers;
+        let identity = Identity {
+            number,
+            exec_id: Some(exec.exec_id),
+            stdin_once: true,
+        };
+        let mut task = Task::new(identity, child, ends, None, poll)?;
+        if let Some((width, height)) = exec.console_size {
+            task.resize(width, height)?;
+        }
+        if let Some((attach, stream)) = attach {
+            let detached = task.attach(Client::new(stream, client_number, attach, poll)?);
+            debug_assert!(!detached, "nobody can press keys before there is a prompt");
+        }
+        self.tasks.push(task);
+        Ok(self.tasks.last().expect("a task was pushed"))
+    }
+
+    /// Finds init, or an exec.
+    pub(crate) fn find(&mut self, exec_id: Option<&str>) -> Result<&mut Task> {
+        self.tasks
+            .iter_mut()
+            .find(|task| task.identity.exec_id.as_deref() == exec_id)
+            .ok_or_else(|| Error::NoExec(exec_id.unwrap_or("init").to_owned()))
+    }
+
+    /// Kills everything in the cgroup.
+    pub(crate) fn kill_all(&self) -> Result<()> {
+        Ok(self.runtime.cgroup().kill()?)
+    }
+
+    /// Stops or continues everything in the cgroup.
+    pub(crate) fn freeze(&self, frozen: bool) -> Result<()> {
+        Ok(self.runtime.cgroup().freeze(frozen)?)
+    }
+
+    /// Returns another descriptor of the root directory.
+    pub(crate) fn open_root(&self) -> Result<OwnedFd> {
+        Ok(sys::fd::duplicate(self.runtime.root())?)
+    }
+
+    /// Tells whether the kernel killed for memory since the last call.
+    pub(crate) fn oom_happened(&mut self) -> bool {
+        let kills = self.runtime.cgroup().oom_kills().unwrap_or(self.oom_kills);
+        let happened = kills > self.oom_kills;
+        self.oom_kills = kills;
+        happened
+    }
+
+    /// Makes init's end durable and ends what is left of the container; only then may anybody be
+    /// told.
+    pub(crate) fn record_exit(&mut self, ended: Ended) -> Exit {
+        self.init().finish();
+        let exit = Exit {
+            code: ended.code,
+            oom: self.oom_kills > 0,
+            finished_ns: ended.time_ns,
+        };
+        let bytes = serde_json::to_vec(&exit).expect("a flat record has no failing serializer");
+        // With a broken disk the connected daemon still hears of it.
+        let _told_anyway = sys::durable::replace(&self.dir.join(EXIT_RECORD), &bytes, 0o600);
+        state_log::append(&self.dir, "die", exit.code, exit.finished_ns);
+        let _tried_again_by_destroy = self.runtime.cgroup().kill();
+        self.phase = Phase::Stopped;
+        self.exit = Some(exit);
+        exit
+    }
+
+    /// Says how it is.
+    pub(crate) fn status(&self) -> Status {
+        let init = self.tasks.first();
+        let execs = self
+            .tasks
+            .iter()
+            .filter_map(|task| task.identity.exec_id.clone());
+        Status {
+            id: self.id.clone(),
+            version: VERSION,
+            pid: init.map_or(0, |init| init.pid),
+            start_time: init.map_or(0, |init| init.start_time),
+            phase: self.phase,
+            exit: self.exit,
+            execs: execs.collect(),
+        }
+    }
+
+    /// Removes cgroup and socket; kills what still runs. The tasks' clients are returned with them.
+    pub(crate) fn destroy(self) -> (Vec<Task>, Result<()>) {
+        let destroyed = self.runtime.destroy();
+        drop(self.socket);
+        (self.tasks, destroyed.map_err(Error::from))
+    }
+}
+
+/// Says how a shim without a container is.
+pub(crate) const fn empty_status() -> Status {
+    Status {
+        id: String::new(),
+        version: VERSION,
+        pid: 0,
+        start_time: 0,
+        phase: Phase::Empty,
+        exit: None,
+        execs: Vec::new(),
+    }
+}
+
+fn open_log(dir: &Path, create: &Create) -> Result<Option<Writer>> {
+    match create.log {
+        Log::None => Ok(None),
+        Log::JsonFile { max_size, max_file } => {
+            let path = dir.join(log_name(&create.id));
+            Ok(Some(Writer::open(&path, Limits { max_size, max_file })?))
+        }
+    }
+}
+
+fn listen(path: &Path, poll: &Rc<Poll>) -> Result<(SocketPath, Watched)> {
+    // What an earlier life of this container left; its shim is gone.
+    let _usually_absent = std::fs::remove_file(path);
+    let failed = |error| Error::file(path, error);
+    let fd = sys::socket::listen(Kind::SeqPacket, path, BACKLOG).map_err(failed)?;
+    let socket = SocketPath(path.to_owned());
+    let mut listener = Watched::new(fd, Token::Listener, poll)?;
+    listener.watch(Some(Interest::Read))?;
+    Ok((socket, listener))
+}

@@ -1,0 +1,406 @@
+//! The loop: signals, daemons, tasks and their clients, one after the other.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Instant;
+
+use logs::Stream;
+use sys::poll::{Event as Readiness, Interest, Poll, Signals};
+use sys::poll::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+
+use crate::client::Client;
+use crate::container::{Container, empty_status};
+use crate::daemon::{Daemon, Incoming};
+use crate::error::{Error, Result};
+use crate::protocol::{Create, Event, Exec, Message, Phase, Reply, Request};
+use crate::task::Task;
+use crate::token::Token;
+
+/// Daemons at once: one, and its successor; the rest for people who look.
+const DAEMONS_MAX: usize = 8;
+/// How willingly the kernel kills us for memory: hardly, for a container ends with its keeper.
+const OOM_SCORE_ADJ: i32 = -999;
+
+/// Is the shim until there is nothing more to do.
+pub(crate) fn serve(control: OwnedFd) -> Result<()> {
+    settle_in();
+    let poll = Rc::new(Poll::new()?);
+    let signals = Signals::new(&[SIGCHLD, SIGTERM, SIGINT, SIGHUP])?;
+    poll.add(signals.as_fd(), Token::Signals.encode(), Interest::Read)?;
+    let daemon = Daemon::new(control, 0, &poll)?;
+    let mut shim = Shim {
+        poll,
+        signals,
+        daemons: BTreeMap::from([(0, daemon)]),
+        container: None,
+        leaving: Vec::new(),
+        next_number: 1,
+        deleted: false,
+    };
+    while !shim.is_done() {
+        shim.turn()?;
+    }
+    Ok(())
+}
+
+/// Makes this process a keeper. Each is a protection that we can do without.
+fn settle_in() {
+    let _leader_already = sys::process::new_session();
+    let _named_otherwise = sys::process::set_name(c"wharf-shim");
+    let _orphans_go_to_init = sys::process::become_subreaper();
+    let _no_right_to = sys::process::set_oom_score_adj(OOM_SCORE_ADJ);
+    let _dumpable = sys::process::set_not_dumpable();
+}
+
+struct Shim {
+    poll: Rc<Poll>,
+    signals: Signals,
+    daemons: BTreeMap<u32, Daemon>,
+    container: Option<Container>,
+    /// Tasks that are over; their clients still have bytes to take.
+    leaving: Vec<Task>,
+    next_number: u32,
+    deleted: bool,
+}
+
+/// What a request asks to be done behind its reply.
+struct Answer {
+    reply: Reply,
+    fd: Option<OwnedFd>,
+}
+
+impl Answer {
+    const fn plain(reply: Reply) -> Self {
+        Self { reply, fd: None }
+    }
+}
+
+impl Shim {
+    /// Waits once and serves what happened.
+    fn turn(&mut self) -> Result<()> {
+        let timeout = self
+            .deadline()
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        for event in self.poll.wait(timeout)? {
+            self.serve_event(event)?;
+        }
+        self.settle();
+        Ok(())
+    }
+
+    fn tasks(&mut self) -> impl Iterator<Item = &mut Task> {
+        let current = self
+            .container
+            .iter_mut()
+            .flat_map(|container| &mut container.tasks);
+        current.chain(&mut self.leaving)
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        self.tasks().filter_map(|task| task.deadline()).min()
+    }
+
+    /// Nothing to keep and nobody who could give something.
+    fn is_done(&self) -> bool {
+        let busy = self.container.is_some() || !self.leaving.is_empty();
+        !busy && (self.deleted || self.daemons.is_empty())
+    }
+
+    fn serve_event(&mut self, event: Readiness) -> Result<()> {
+        match Token::decode(event.token) {
+            Some(Token::Signals) => self.serve_signals()?,
+            Some(Token::Listener) => self.accept(),
+            Some(Token::Daemon(number)) => self.serve_daemon(number, event),
+            Some(Token::Stdin(number)) => self.with_task(number, Task::on_stdin),
+            Some(Token::Stdout(number)) => {
+                self.with_task(number, |task| task.on_output(Stream::Stdout));
+            }
+            Some(Token::Stderr(number)) => {
+                self.with_task(number, |task| task.on_output(Stream::Stderr));
+            }
+            Some(Token::Client(number)) => self.serve_client(number, event),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn with_task(&mut self, number: u32, act: impl FnOnce(&mut Task)) {
+        if let Some(task) = self.tasks().find(|task| task.identity.number == number) {
+            act(task);
+        }
+    }
+
+    fn serve_signals(&mut self) -> Result<()> {
+        // Those other than SIGCHLD are not for us: who stops a service does not end containers.
+        while self.signals.read()?.is_some() {}
+        while let Some((pid, status)) = sys::process::reap_any()? {
+            if let Some(task) = self.tasks().find(|task| task.pid == pid) {
+                task.end(status.code());
+            }
+        }
+        if self.container.as_mut().is_some_and(Container::oom_happened) {
+            self.tell(&Event::Oom);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self) {
+        let Some(container) = &self.container else {
+            return;
+        };
+        let Ok(socket) = sys::socket::accept(container.listener().as_fd()) else {
+            return;
+        };
+        let is_root = sys::socket::peer(socket.as_fd()).is_ok_and(|peer| peer.uid == 0);
+        if !is_root || self.daemons.len() >= DAEMONS_MAX {
+            return;
+        }
+        let number = self.number();
+        if let Ok(daemon) = Daemon::new(socket, number, &self.poll) {
+            self.daemons.insert(number, daemon);
+        }
+    }
+
+    /// Returns a number that no descriptor had before.
+    fn number(&mut self) -> u32 {
+        let number = self.next_number;
+        self.next_number = number
+            .checked_add(1)
+            .expect("four billion execs of one container");
+        number
+    }
+
+    fn serve_daemon(&mut self, number: u32, event: Readiness) {
+        let Some(daemon) = self.daemons.get_mut(&number) else {
+            return;
+        };
+        if event.writable && !daemon.flush() {
+            self.daemons.remove(&number);
+            return;
+        }
+        if !event.readable {
+            return;
+        }
+        match daemon.receive() {
+            Incoming::Nothing => {}
+            Incoming::Gone => drop(self.daemons.remove(&number)),
+            Incoming::Message(message, fds) => match *message {
+                Message::Request(id, request) => self.serve_request(number, id, request, fds),
+                // Shims say those, daemons do not.
+                Message::Reply(..) | Message::Event(_) => drop(self.daemons.remove(&number)),
+            },
+        }
+    }
+
+    fn serve_request(&mut self, number: u32, id: u64, request: Request, fds: Vec<OwnedFd>) {
+        let answer = self.answer(request, fds).unwrap_or_else(|error| {
+            Answer::plain(Reply::Failed {
+                message: error.sentence(),
+            })
+        });
+        let message = Message::Reply(id, answer.reply);
+        if let Some(daemon) = self.daemons.get_mut(&number)
+            && !daemon.send(&message, answer.fd)
+        {
+            self.daemons.remove(&number);
+        }
+        if self.deleted {
+            self.daemons.clear();
+        }
+    }
+
+    fn answer(&mut self, request: Request, fds: Vec<OwnedFd>) -> Result<Answer> {
+        let mut fds = fds.into_iter();
+        match request {
+            Request::Hello => {
+                let status = self
+                    .container
+                    .as_ref()
+                    .map_or_else(empty_status, Container::status);
+                return Ok(Answer::plain(Reply::Hello(Box::new(status))));
+            }
+            Request::Create(create) => {
+                return self.create(*create, fds.next().as_ref().map(AsFd::as_fd));
+            }
+            Request::Exec(exec) => return self.exec(*exec, fds.next()),
+            Request::OpenRoot => {
+                let fd = Some(self.known()?.open_root()?);
+                return Ok(Answer {
+                    reply: Reply::Root,
+                    fd,
+                });
+            }
+            Request::Start => self.start()?,
+            Request::Signal { signal, exec_id } => {
+                self.known()?.find(exec_id.as_deref())?.signal(signal)?;
+            }
+            Request::KillAll => self.known()?.kill_all()?,
+            Request::Freeze { frozen } => self.known()?.freeze(frozen)?,
+            Request::Resize {
+                exec_id,
+                width,
+                height,
+            } => {
+                self.known()?
+                    .find(exec_id.as_deref())?
+                    .resize(width, height)?;
+            }
+            Request::Attach(attach) => {
+                let stream = fds.next().ok_or(Error::NoDescriptor)?;
+                let number = self.number();
+                let client = Client::new(stream, number, attach, &self.poll)?;
+                let name = client.attach.client;
+                if self.known()?.init().attach(client) {
+                    self.tell(&Event::Detached {
+                        client: name,
+                        exec_id: None,
+                    });
+                }
+            }
+            Request::Delete => {
+                self.discard();
+                self.deleted = true;
+            }
+        }
+        Ok(Answer::plain(Reply::Ok))
+    }
+
+    fn known(&mut self) -> Result<&mut Container> {
+        self.container
+            .as_mut()
+            .ok_or(Error::State("there is no container yet"))
+    }
+
+    fn create(&mut self, create: Create, netns: Option<BorrowedFd<'_>>) -> Result<Answer> {
+        if self.container.is_some() {
+            return Err(Error::State("there is a container already"));
+        }
+        let number = self.number();
+        let mut container = Container::create(create, netns, number, &self.poll)?;
+        let reply = process(container.init());
+        self.container = Some(container);
+        sys::process::trim_heap();
+        Ok(Answer::plain(reply))
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let started = self.known()?.start();
+        let failed = self.known()?.phase() == Phase::Created;
+        if started.is_err() && failed {
+            self.discard();
+        }
+        started
+    }
+
+    fn exec(&mut self, exec: Exec, stream: Option<OwnedFd>) -> Result<Answer> {
+        let numbers = (self.number(), self.number());
+        let poll = Rc::clone(&self.poll);
+        let reply = process(self.known()?.exec(exec, stream, numbers, &poll)?);
+        Ok(Answer::plain(reply))
+    }
+
+    /// Removes the container; its clients get what waits for them.
+    fn discard(&mut self) {
+        let Some(container) = self.container.take() else {
+            return;
+        };
+        // What is left of a cgroup is swept by the daemon, which knows the names of all.
+        let (tasks, _left_to_the_sweep) = container.destroy();
+        for mut task in tasks {
+            task.finish();
+            task.close_clients();
+            self.leaving.push(task);
+        }
+    }
+
+    fn serve_client(&mut self, number: u32, event: Readiness) {
+        let serves = |task: &&mut Task| task.clients.iter().any(|client| client.number == number);
+        let Some(task) = self.tasks().find(serves) else {
+            return;
+        };
+        let exec_id = task.identity.exec_id.clone();
+        let name = task
+            .clients
+            .iter()
+            .find(|c| c.number == number)
+            .map(|c| c.attach.client);
+        if let (true, Some(client)) = (task.on_client(number, event), name) {
+            self.tell(&Event::Detached { client, exec_id });
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let message = Message::Event(event.clone());
+        self.daemons.retain(|_, daemon| daemon.send(&message, None));
+    }
+
+    /// Draws the conclusions of what happened, and watches for what is wanted next.
+    fn settle(&mut self) {
+        let now = Instant::now();
+        self.finish_init(now);
+        self.finish_execs(now);
+        for task in self.tasks() {
+            task.settle(now);
+        }
+        self.leaving.retain(|task| !task.clients.is_empty());
+        let stopped = self
+            .container
+            .as_ref()
+            .is_some_and(|container| container.phase() == Phase::Stopped);
+        if stopped && self.daemons.is_empty() {
+            // The record is durable, and a daemon that comes reads it.
+            self.discard();
+        }
+    }
+
+    fn finish_init(&mut self, now: Instant) {
+        let Some(container) = &mut self.container else {
+            return;
+        };
+        if container.phase() == Phase::Stopped {
+            return;
+        }
+        let Some(ended) = container.init().finished(now) else {
+            return;
+        };
+        let oom = container.oom_happened();
+        let exit = container.record_exit(ended);
+        if oom {
+            self.tell(&Event::Oom);
+        }
+        self.tell(&Event::Exited(exit));
+        if let Some(container) = &mut self.container {
+            container.init().close_clients();
+        }
+    }
+
+    fn finish_execs(&mut self, now: Instant) {
+        let Some(container) = &mut self.container else {
+            return;
+        };
+        let over =
+            |task: &mut Task| task.identity.exec_id.is_some() && task.finished(now).is_some();
+        let ended: Vec<Task> = container.tasks.extract_if(.., over).collect();
+        for mut task in ended {
+            task.finish();
+            if let (Some(exec_id), Some(ended)) =
+                (task.identity.exec_id.clone(), task.finished(now))
+            {
+                self.tell(&Event::ExecExited {
+                    exec_id,
+                    code: ended.code,
+                });
+            }
+            task.close_clients();
+            self.leaving.push(task);
+        }
+    }
+}
+
+fn process(task: &Task) -> Reply {
+    Reply::Process {
+        pid: task.pid,
+        start_time: task.start_time,
+    }
+}
