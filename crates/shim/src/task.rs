@@ -416,3 +416,7 @@ pub(crate) fn now_ns() -> i64 {
         .and_then(|since| i64::try_from(since.as_nanos()).ok())
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;
