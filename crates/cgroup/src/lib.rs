@@ -13,6 +13,7 @@ mod apply;
 mod destroy;
 mod device;
 mod error;
+mod events;
 mod freeze;
 mod group;
 mod hierarchy;
@@ -25,7 +26,8 @@ mod v2;
 
 pub use device::DEVICE_PROGRAM;
 pub use error::{Error, Result};
+pub use events::{OomNews, OomWatch};
 pub use group::{Entry, Group};
 pub use hierarchy::{Hierarchy, Topology, Version};
 pub use plan::{Write, plan};
-pub use stats::Stats;
+pub use stats::{IoCount, Stats, Throttling};

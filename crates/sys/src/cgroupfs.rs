@@ -5,6 +5,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use rustix::event::EventfdFlags;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
@@ -120,4 +121,29 @@ pub fn kill(pid: i32) -> Result<()> {
     failpoint::pass("kill")?;
     let pid = Pid::from_raw(pid).ok_or(Error::new("kill", rustix::io::Errno::SRCH))?;
     rustix::process::kill_process(pid, Signal::KILL).map_err(|e| Error::new("kill", e))
+}
+
+/// v1: an eventfd that becomes readable when `file` of the directory `dir` has news
+/// (`memory.oom_control`: memory ran out), and when the directory is removed.
+pub fn register_event(dir: BorrowedFd<'_>, file: &str) -> Result<OwnedFd> {
+    use std::os::fd::{AsFd, AsRawFd};
+    failpoint::pass("eventfd")?;
+    let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+    let event = rustix::event::eventfd(0, flags).map_err(|e| Error::new("eventfd", e))?;
+    let file = open_for_read(dir, file)?;
+    let control = open_for_write(dir, "cgroup.event_control")?;
+    let line = format!("{} {}", event.as_raw_fd(), file.as_raw_fd());
+    write_value(control.as_fd(), &line)?;
+    Ok(event)
+}
+
+/// Takes what an eventfd of [`register_event`] has counted; 0 when nothing happened.
+pub fn take_events(event: BorrowedFd<'_>) -> Result<u64> {
+    failpoint::pass("read")?;
+    let mut count = [0; 8];
+    match rustix::io::retry_on_intr(|| rustix::io::read(event, &mut count)) {
+        Ok(_) => Ok(u64::from_ne_bytes(count)),
+        Err(rustix::io::Errno::AGAIN) => Ok(0),
+        Err(errno) => Err(Error::new("read", errno)),
+    }
 }
