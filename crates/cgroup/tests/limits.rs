@@ -1,7 +1,13 @@
 //! Limits, measures and events on this machine's hierarchies.
 
-#![allow(clippy::tests_outside_test_module, reason = "this whole file is a test")]
-#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests")]
+#![allow(
+    clippy::tests_outside_test_module,
+    reason = "this whole file is a test"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows only functions marked as tests"
+)]
 
 mod common;
 
