@@ -135,7 +135,7 @@ fn root_paths_that_leave_are_refused() {
         (symlink(".", "/"), "the root must be a directory"),
     ] {
         let place = Place::new();
-        match place.extract(&[entry.clone()]) {
+        match place.extract(std::slice::from_ref(&entry)) {
             Err(Error::Entry { rule: found, .. }) => assert_eq!(found, rule, "{entry:?}"),
             other => panic!("{entry:?}: {other:?}"),
         }
@@ -385,7 +385,9 @@ fn root_special_files_are_made_and_not_opened() {
             "",
         ),
     ];
-    entries.iter_mut().for_each(|(entry, _)| entry.mode = 0o666);
+    for (entry, _) in &mut entries {
+        entry.mode = 0o666;
+    }
     // A pipe that were opened would block, the device would take the text.
     entries.extend([file("pipe", "text"), file("null", "text")]);
     let mut last = entries.remove(2);

@@ -25,6 +25,15 @@ pub enum Error {
     /// The archive breaks a rule, or an entry of it could not be written.
     #[error(transparent)]
     Archive(#[from] archive::Error),
+    /// A layer of an image archive breaks a rule, or could not be written.
+    #[error("layer {name}")]
+    Layer {
+        /// The name of its file in the archive.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: archive::Error,
+    },
     /// A part of an image archive breaks a rule.
     #[error("invalid image archive: {part}: {reason}")]
     InvalidArchive {
@@ -63,7 +72,7 @@ pub enum Error {
         reason: String,
     },
     /// A kernel call on the store failed.
-    #[error("image store: {path}: {source}")]
+    #[error("image store: {path}")]
     Store {
         /// Which object.
         path: PathBuf,
@@ -92,7 +101,7 @@ impl Error {
             | Self::TooManyLayers
             | Self::NoSuchProgram { .. } => ErrorKind::InvalidArgument,
             Self::Conflict(_) => ErrorKind::Conflict,
-            Self::Archive(source) => source.kind(),
+            Self::Archive(source) | Self::Layer { source, .. } => source.kind(),
             Self::MissingLayer { .. }
             | Self::Program { .. }
             | Self::Store { .. }

@@ -58,7 +58,7 @@ pub(crate) fn one_layer(
 }
 
 /// Returns this machine's architecture in Go's words.
-fn architecture() -> &'static str {
+pub(crate) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A directory in `layers` or `rw` without a row in `meta` is garbage: a stage is made in its final
-//! place and a publication only writes rows (docs/decisions/0003-stage-in-place.md).
+//! place and a publication only writes rows (docs/decisions/0003-layers-per-diff-id.md).
 
 use std::path::{Path, PathBuf};
 

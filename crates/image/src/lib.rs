@@ -17,15 +17,18 @@ pub mod error;
 pub mod from_host;
 mod import;
 mod layout;
+pub mod load;
 pub mod names;
 pub mod record;
 pub mod remove;
 pub mod snapshot;
+mod spool;
 mod stage;
 pub mod store;
 
 pub use error::{Error, Result};
 pub use import::ImportOptions;
+pub use load::{LoadProgress, Loaded, LoadedImages};
 pub use record::{ImageId, ImageRecord};
 pub use remove::{Removed, RemovedItem, User};
 pub use snapshot::Snapshot;

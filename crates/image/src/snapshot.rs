@@ -83,7 +83,7 @@ impl Store {
 
     /// Moves a container's directories to the trash, after the commit that removed its record.
     pub fn remove_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
-        self.discard(&Garbage(vec![(RW, snapshot.key.clone())]))
+        self.discard(Garbage(vec![(RW, snapshot.key.clone())]))
     }
 
     /// Returns the directories below a snapshot, the topmost first.

@@ -110,7 +110,8 @@ impl Store {
     }
 
     /// Moves directories to the trash, after the commit that removed their rows.
-    pub fn discard(&self, garbage: &Garbage) -> Result<()> {
+    #[expect(clippy::needless_pass_by_value, reason = "what is discarded is gone")]
+    pub fn discard(&self, garbage: Garbage) -> Result<()> {
         garbage
             .0
             .iter()

@@ -84,12 +84,12 @@ mod tests {
         let mut bytes = NEW_MAGIC.to_vec();
         bytes.extend(3_u32.to_le_bytes());
         bytes.resize(NEW_HEADER, 0);
-        let strings = NEW_HEADER + 3 * NEW_ENTRY;
+        let strings = u32::try_from(NEW_HEADER + 3 * NEW_ENTRY).unwrap();
         let texts = b"libc.so.6\0/lib/libc.so.6\0/hw/libc.so.6\0/32/libc.so.6\0";
         for (flags, value, capabilities) in
             [(OURS | 3, 25, 1_u64 << 62), (3, 38, 0), (OURS | 3, 10, 0)]
         {
-            for number in [flags, strings as u32, (strings + value) as u32, 0] {
+            for number in [flags, strings, strings + value, 0] {
                 bytes.extend(number.to_le_bytes());
             }
             bytes.extend(capabilities.to_le_bytes());

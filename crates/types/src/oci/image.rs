@@ -1,6 +1,11 @@
 //! Pure: descriptor, manifest, index and image config (OCI image specification 1.1; Docker's
 //! media types are accepted beside OCI's).
 
+#![allow(
+    clippy::zero_sized_map_values,
+    reason = "the documents have an empty object by name"
+)]
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -144,10 +149,6 @@ pub struct ContainerDefaults {
 }
 
 /// The names of Go's `map[string]struct{}`.
-#[expect(
-    clippy::zero_sized_map_values,
-    reason = "the document has an empty object by name"
-)]
 pub type Names = BTreeMap<String, Empty>;
 
 /// `{}` of Go's `map[string]struct{}`.

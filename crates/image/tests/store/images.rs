@@ -1,113 +1,15 @@
-//! The store on a real directory, with real layers. Needs root for owners and device nodes.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::tests_outside_test_module,
-    reason = "this whole file is tests"
-)]
+//! Import, names, removal, snapshots.
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use archive::{Entry, EntryKind, Writer};
-use image::{Error, ImageId, ImportOptions, RemovedItem, Snapshot, Store, User};
-use meta::Meta;
-use types::{Mount, Reference};
+use archive::{Entry, EntryKind};
+use image::{ImportOptions, RemovedItem, Snapshot, Store, User};
+use types::{Digest, Mount, Reference};
 
-/// A data root that goes with its test.
-struct House {
-    root: PathBuf,
-    meta: Meta,
-    store: Store,
-}
-
-impl House {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("image-test-{}-{number}", std::process::id()));
-        fs::create_dir(&root).unwrap();
-        let meta = Meta::open(&root.join("meta.redb")).unwrap();
-        let store = Store::open(&root).unwrap();
-        Self { root, meta, store }
-    }
-
-    fn import(&self, tar: &[u8], tag: &str) -> Result<ImageId, Error> {
-        let staged = self.store.import(tar, &ImportOptions::default())?;
-        let tag: Reference = tag.parse().unwrap();
-        self.meta
-            .write(|txn| self.store.publish(txn, staged, Some(&tag)))
-    }
-
-    fn remove(
-        &self,
-        name: &str,
-        force: bool,
-        users: &[User<'_>],
-    ) -> Result<Vec<RemovedItem>, Error> {
-        let removed = self
-            .meta
-            .write(|txn| self.store.remove(txn, name, force, users))?;
-        self.store.discard(&removed.garbage)?;
-        Ok(removed.items)
-    }
-
-    fn names(&self, area: &str) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(self.root.join(area))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// The directory of the only layer of an image.
-    fn layer(&self, name: &str) -> PathBuf {
-        let view = self.meta.read().unwrap();
-        let snapshot = self
-            .store
-            .prepare(&view, self.store.resolve(&view, name).unwrap())
-            .unwrap();
-        let Mount::Overlay { lower, .. } = self.store.mount(&view, &snapshot, false).unwrap()
-        else {
-            panic!("no overlay")
-        };
-        self.store.remove_snapshot(&snapshot).unwrap();
-        lower[0].clone()
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        let parent = sys::dir::Dir::open(self.root.parent().unwrap()).unwrap();
-        parent.remove_tree(self.root.file_name().unwrap()).unwrap();
-    }
-}
-
-fn tar(entries: &[(Entry, &str)]) -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new());
-    for (entry, content) in entries {
-        writer.entry(entry, content.as_bytes()).unwrap();
-    }
-    writer.finish().unwrap()
-}
-
-fn file(path: &str, content: &'static str) -> (Entry, &'static str) {
-    (
-        Entry::new(
-            path,
-            EntryKind::File {
-                size: content.len() as u64,
-            },
-        ),
-        content,
-    )
-}
+use crate::house::{House, file, gzip, tar};
 
 #[test]
 fn root_import_and_names() {
@@ -117,10 +19,10 @@ fn root_import_and_names() {
     let view = house.meta.read().unwrap();
     let record = house.store.get(&view, id).unwrap();
     assert_eq!(record.size, 7);
-    assert_eq!(types::Digest::of(record.config_text.as_bytes()), id);
+    assert_eq!(Digest::of(record.config_text.as_bytes()), id);
     assert_eq!(
         record.layers(),
-        [types::Digest::of(&tar)],
+        [Digest::of(&tar)],
         "the diff id is of the tar"
     );
     let hex = id.hex();
@@ -159,11 +61,7 @@ fn root_equal_layers_are_kept_once() {
     let house = House::new();
     let tar = tar(&[file("a", "one")]);
     let first = house.import(&tar, "x:1").unwrap();
-    let gzip = {
-        let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        io::Write::write_all(&mut to, &tar).unwrap();
-        to.finish().unwrap()
-    };
+    let gzip = gzip(&tar);
     let second = house.import(&gzip, "x:2").unwrap();
     assert_ne!(first, second, "their configs differ in time");
     assert_eq!(house.names("layers").len(), 2, "init and one");
@@ -252,6 +150,25 @@ fn root_removal_conflicts() {
              container 0123456789ab"
         )
     );
+}
+
+#[test]
+fn root_removal_of_one_name_of_two() {
+    let house = House::new();
+    let id = house.import(&tar(&[file("a", "one")]), "x").unwrap();
+    let snapshot = house
+        .store
+        .prepare(&house.meta.read().unwrap(), id)
+        .unwrap();
+    let user = |running| {
+        [User {
+            container: "0123456789ab",
+            image: id,
+            running,
+            snapshot: &snapshot,
+        }]
+    };
+    let short = id.short();
     let tag: Reference = "y:2".parse().unwrap();
     house
         .meta
@@ -286,7 +203,7 @@ fn root_removal_conflicts() {
         .meta
         .write(|txn| house.store.collect(txn, []))
         .unwrap();
-    house.store.discard(&garbage).unwrap();
+    house.store.discard(garbage).unwrap();
     assert_eq!(house.names("layers"), ["0"]);
 }
 
@@ -360,108 +277,7 @@ fn root_whiteouts_become_overlayfs_s() {
             .is_char_device()
     );
     let dir = sys::dir::Dir::open(&layer.join("o")).unwrap();
-    let fd = std::os::fd::AsFd::as_fd(&dir);
+    let fd = dir.as_fd();
     let value = sys::xattr::get(fd, OsStr::new("trusted.overlay.opaque")).unwrap();
     assert_eq!(value.as_deref(), Some(&b"y"[..]));
-}
-
-#[test]
-fn root_from_host_runs() {
-    let house = House::new();
-    let staged = house.store.from_host_default().unwrap();
-    let tag: Reference = "wharf/host".parse().unwrap();
-    let id = house
-        .meta
-        .write(|txn| house.store.publish(txn, staged, Some(&tag)))
-        .unwrap();
-    let view = house.meta.read().unwrap();
-    let record = house.store.get(&view, id).unwrap();
-    assert_eq!(
-        record.config.config.as_ref().unwrap().cmd,
-        Some(vec!["sh".to_owned()])
-    );
-    let again = house.store.from_host_default().unwrap();
-    let other = house
-        .meta
-        .write(|txn| house.store.publish(txn, again, None))
-        .unwrap();
-    assert_eq!(
-        house
-            .store
-            .get(&view, other)
-            .map(|r| r.layers().to_vec())
-            .ok(),
-        None,
-        "old view"
-    );
-    let view = house.meta.read().unwrap();
-    assert_eq!(
-        house.store.get(&view, other).unwrap().layers(),
-        record.layers(),
-        "same files, same layer"
-    );
-
-    let layer = house.layer("wharf/host");
-    assert_eq!(run(&layer, "exit 7"), (Some(7), String::new()));
-    let (code, text) = run(
-        &layer,
-        "ls -d /tmp && id -un && cat /etc/passwd | wc -l && echo x | grep x",
-    );
-    assert_eq!((code, text.as_str()), (Some(0), "/tmp\nroot\n2\nx\n"));
-    // Every program finds all its shared objects.
-    for program in image::from_host::DEFAULT_PROGRAMS {
-        let script = format!(
-            "if command -v {program}; then {program} --help </dev/null; fi >/dev/null 2>&1; echo $?"
-        );
-        let (_, text) = run(&layer, &script);
-        assert_ne!(text, "127\n", "{program}");
-    }
-}
-
-#[test]
-fn root_from_host_by_name() {
-    let house = House::new();
-    let error = house
-        .store
-        .from_host(&["no-such-program".to_owned()])
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "program \"no-such-program\" is not on this machine"
-    );
-    let staged = house
-        .store
-        .from_host(&["/bin/sh".to_owned(), "true".to_owned()])
-        .unwrap();
-    let tag: Reference = "mine:1".parse().unwrap();
-    house
-        .meta
-        .write(|txn| house.store.publish(txn, staged, Some(&tag)))
-        .unwrap();
-    let layer = house.layer("mine:1");
-    assert_eq!(run(&layer, "true && exit 3").0, Some(3));
-    assert_eq!(
-        run(&layer, "cat /etc/passwd").0,
-        Some(127),
-        "only what was asked for"
-    );
-}
-
-/// Runs a script by the shell of a root file system.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the test wants chroot(8) and nothing of ours"
-)]
-fn run(root: &Path, script: &str) -> (Option<i32>, String) {
-    let output = std::process::Command::new("/usr/sbin/chroot")
-        .arg(root)
-        .args(["/bin/sh", "-c", script])
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .output()
-        .unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-    )
 }
