@@ -127,10 +127,9 @@ pub(crate) fn cases(root: &Path, choice: &Choice) -> Result<Counts> {
         let names: Vec<_> = names.iter().map(|name| format!("test(={name})")).collect();
         command.args(["-E", &names.join(" + ")]);
     }
-    let failure = run(&mut command).err();
+    let counts = counted(root, &mut command);
     drop(peer);
-    let mut counts = junit(&root.join("target/nextest/ci/junit.xml"))
-        .or_else(|_| junit(&target(root).join("nextest/ci/junit.xml")))?;
+    let mut counts = counts?;
     let skips = fs::read_to_string(&skipped)?;
     for line in skips.lines() {
         println!("   skipped: {line}");
@@ -138,12 +137,24 @@ pub(crate) fn cases(root: &Path, choice: &Choice) -> Result<Counts> {
     let skips = skips.lines().count() as u64;
     counts.skipped += skips;
     counts.passed = counts.passed.saturating_sub(skips);
-    if let Some(failure) = failure
-        && counts.failed == 0
-    {
-        return Err(failure);
-    }
     Ok(counts)
+}
+
+/// Runs nextest with the profile `ci` and reads its report.
+pub(crate) fn counted(root: &Path, command: &mut Command) -> Result<Counts> {
+    let reports = [root.join("target"), target(root)].map(|dir| dir.join("nextest/ci/junit.xml"));
+    for report in reports.iter().filter(|report| report.exists()) {
+        fs::remove_file(report)?;
+    }
+    let failure = run(command).err();
+    let counts = match reports.iter().find(|report| report.exists()) {
+        Some(report) => junit(report)?,
+        None => Counts::default(),
+    };
+    match failure {
+        Some(failure) if counts.failed == 0 => Err(failure),
+        _ => Ok(counts),
+    }
 }
 
 /// Builds our program as the cases use it and returns where it lies.

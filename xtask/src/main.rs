@@ -13,9 +13,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 mod check;
+mod ci;
 mod e2e;
+mod fresh;
 mod oracles;
 mod run;
+mod setup;
 mod tidy;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
@@ -23,6 +26,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   tidy                                     only the properties of the house
   e2e [--engine wharf|dockerd|dockerd28] [--client docker|wharf] [--tenth N] [FILTER]
                                            the cases of tests/e2e, as root
+  fresh                                    README's first command on a bare Debian, as root
+  setup                                    install what the tests use and this machine lacks
+  ci                                       all of it, with one summary
 ";
 
 fn main() -> ExitCode {
@@ -43,6 +49,9 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         Some("check") if rest.is_empty() => check::check(&root),
         Some("tidy") if rest.is_empty() => tidy::check(&root),
         Some("e2e") => e2e::main(&root, &e2e::Choice::parse(rest)?),
+        Some("fresh") if rest.is_empty() => fresh::fresh(&root),
+        Some("setup") if rest.is_empty() => ci::setup_only(&root),
+        Some("ci") if rest.is_empty() => ci::ci(&root),
         Some("help" | "--help") | None => {
             print!("{USAGE}");
             Ok(())

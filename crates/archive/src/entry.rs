@@ -1,4 +1,4 @@
-//! Pure: one entry of an archive, as a value.
+//! One entry of an archive, as a value.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Pure: PAX extended header records: `LENGTH KEY=VALUE\n`.
+//! PAX extended header records: `LENGTH KEY=VALUE\n`.
 //!
 //! Source: POSIX.1-2024 pax, "pax Extended Header".
 

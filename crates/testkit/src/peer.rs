@@ -20,7 +20,7 @@ mkdir -p /run/docker
 mount -t tmpfs tmpfs /run/docker
 here=$1; shift
 exec "$@" -H "unix://$here/s" --data-root "$here/d" --exec-root "$here/x" --pidfile "$here/pid" \
-  --config-file /dev/null --cgroup-parent /wharf-e2e-peer
+  --config-file "$here/config.json" --cgroup-parent /wharf-e2e-peer
 "#;
 
 /// A running reference engine; it ends, with all its containers, when this is dropped.
@@ -37,6 +37,7 @@ impl Peer {
     pub fn start(kind: Kind, oracles: Option<&Path>, client: &Path, flags: &[&str]) -> Peer {
         let temp = TempDir::new("wharf-peer");
         let mut path = std::env::var("PATH").unwrap_or_default();
+        temp.file("config.json", "{}\n");
         let daemon = match (kind, oracles) {
             (Kind::Dockerd28, Some(oracles)) => {
                 let first = ["bin", "usr/sbin", "usr/bin"].map(|dir| oracles.join(dir));

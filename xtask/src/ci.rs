@@ -1,0 +1,166 @@
+//! Everything, in order, with one summary: README's second command.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use testkit::{Client, Kind};
+
+use crate::e2e::{self, Choice, Counts};
+use crate::run::run;
+use crate::{check, fresh, setup};
+
+/// Whether our engine runs a container yet.
+const ENGINE_RUNS: bool = false;
+const CLIENTS: [Client; 2] = [Client::Docker, Client::Wharf];
+
+/// What one step of the run came to.
+struct Line {
+    title: String,
+    counts: Counts,
+    error: Option<String>,
+    seconds: f64,
+}
+
+/// Runs every step, also after one has failed, and fails at the end.
+pub(crate) fn ci(root: &Path) -> Result<()> {
+    let mut lines = Vec::new();
+    let mut take = |title: &str, work: &dyn Fn() -> Result<Counts>| {
+        let started = Instant::now();
+        let outcome = work();
+        let seconds = started.elapsed().as_secs_f64();
+        let (counts, error) = match outcome {
+            Ok(counts) => (counts, None),
+            Err(error) => (
+                Counts {
+                    failed: 1,
+                    ..Counts::default()
+                },
+                Some(format!("{error:#}")),
+            ),
+        };
+        lines.push(Line {
+            title: title.to_owned(),
+            counts,
+            error,
+            seconds,
+        });
+    };
+    take("install what is missing", &|| {
+        setup::setup(root).map(|()| Counts::default())
+    });
+    if ENGINE_RUNS {
+        take("fresh", &|| fresh::fresh(root).map(|()| one()));
+    }
+    take("check", &|| check::check(root).map(|()| one()));
+    take("tests without rights", &|| unprivileged(root));
+    take("tests of the rooms as root", &|| rooms(root));
+    for client in CLIENTS.iter().copied().filter(|_| ENGINE_RUNS) {
+        let choice = Choice {
+            kind: Kind::Wharf,
+            client,
+            filter: Vec::new(),
+            tenth: None,
+        };
+        take(
+            &format!("cases on wharf, client {}", client.name()),
+            &|| e2e::cases(root, &choice),
+        );
+    }
+    take("a tenth of the cases on dockerd28", &|| reference(root));
+    summary(&lines)
+}
+
+fn one() -> Counts {
+    Counts {
+        passed: 1,
+        ..Counts::default()
+    }
+}
+
+fn unprivileged(root: &Path) -> Result<Counts> {
+    e2e::counted(
+        root,
+        Command::new("cargo")
+            .args(["t", "--profile", "ci"])
+            .current_dir(root),
+    )
+}
+
+fn rooms(root: &Path) -> Result<Counts> {
+    let words = [
+        "nextest",
+        "run",
+        "--workspace",
+        "--exclude",
+        "e2e",
+        "--profile",
+        "ci",
+    ];
+    let filter = ["-E", "test(/(^|::)root_/)", "--no-tests", "pass"];
+    e2e::counted(
+        root,
+        Command::new("cargo")
+            .args(words)
+            .args(filter)
+            .current_dir(root),
+    )
+}
+
+/// Runs the tenth of the cases whose turn it is: the commits are counted.
+fn reference(root: &Path) -> Result<Counts> {
+    let output = Command::new("git")
+        .args(["rev-list", "--count", "HEAD"])
+        .current_dir(root)
+        .output()?;
+    let commits: u64 = String::from_utf8_lossy(&output.stdout)
+        .trim()
+        .parse()
+        .unwrap_or(0);
+    let kind = Kind::Dockerd28;
+    let choice = Choice {
+        kind,
+        client: Client::Docker,
+        filter: Vec::new(),
+        tenth: Some(commits % 10),
+    };
+    e2e::cases(root, &choice)
+}
+
+fn summary(lines: &[Line]) -> Result<()> {
+    println!("== summary");
+    let mut all = Counts::default();
+    for Line {
+        title,
+        counts,
+        error,
+        seconds,
+    } in lines
+    {
+        all.passed += counts.passed;
+        all.failed += counts.failed;
+        all.skipped += counts.skipped;
+        println!(
+            "   {title}: {} passed, {} failed, {} skipped ({seconds:.0} s)",
+            counts.passed, counts.failed, counts.skipped
+        );
+        if let Some(error) = error {
+            println!("      {}", error.replace('\n', "\n      "));
+        }
+    }
+    println!(
+        "{} passed, {} failed, {} skipped",
+        all.passed, all.failed, all.skipped
+    );
+    if all.failed > 0 {
+        bail!("{} failed", all.failed);
+    }
+    Ok(())
+}
+
+/// Prepares a machine and nothing else.
+pub(crate) fn setup_only(root: &Path) -> Result<()> {
+    setup::setup(root)?;
+    run(Command::new("cargo").args(["nextest", "--version"]))
+}
