@@ -1,4 +1,4 @@
-//! A plan reaches the kernel: two sends, one on the host, one in the container's namespace.
+//! A plan reaches the kernel: one send on the host, one in the container's namespace.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -10,74 +10,61 @@ use crate::wire::route::{self, VethRequest};
 use crate::wire::talk::{Talk, first_refusal};
 use crate::{Error, Result};
 
-/// Connects `namespace` as `plan` says. On failure nothing is left on the host.
+/// Does what `plan` says. All that it does hangs on one wire, so to undo it is to remove that.
 pub(crate) fn apply(plan: &Plan, host: &mut Talk, namespace: &mut Namespace) -> Result<()> {
-    let done = outside(plan, host, namespace).and_then(|()| inside(plan, namespace));
-    if done.is_err() {
-        undo(plan, host);
-    }
-    done
-}
-
-fn outside(plan: &Plan, host: &mut Talk, namespace: &Namespace) -> Result<()> {
     let mut batch = Batch::new();
     for effect in &plan.outside {
         encode(effect, &mut batch, 0, namespace.netns.as_fd());
     }
-    let refusals = host.send(&batch)?;
-    first_refusal(&refusals, |index| name(&plan.outside, index))
-}
-
-fn inside(plan: &Plan, namespace: &mut Namespace) -> Result<()> {
-    // The address needs the link's number, which only the kernel knows.
-    let index = bridge::find(&mut namespace.inside, INSIDE_LINK)?
-        .ok_or(Error::Unsteady)?
-        .index;
+    first_refusal(&host.send(&batch)?, |index| name(&plan.outside, index))?;
+    // An address needs the link's number, which the kernel chose.
+    let index = match namespace.link {
+        Some(index) => index,
+        None => {
+            bridge::find(&mut namespace.inside, INSIDE_LINK)?
+                .ok_or(Error::Unsteady)?
+                .index
+        }
+    };
+    namespace.link = Some(index);
     let mut batch = Batch::new();
     for effect in &plan.inside {
         encode(effect, &mut batch, index, namespace.netns.as_fd());
     }
-    let refusals = namespace.inside.send(&batch)?;
-    first_refusal(&refusals, |at| name(&plan.inside, at))
+    first_refusal(&namespace.inside.send(&batch)?, |at| name(&plan.inside, at))
 }
 
-/// Everything else that a plan does falls with the wire.
-fn undo(plan: &Plan, host: &mut Talk) {
+/// Removes a wire after a failure, if it was made at all.
+pub(crate) fn remove_wire(name: &str, host: &mut Talk) {
     let mut batch = Batch::new();
-    for effect in plan.outside.iter().rev() {
-        if let Effect::Wire { host, .. } = effect {
-            route::delete_link(&mut batch, host);
-        }
-    }
-    // The first failure is the one to report; a wire that was never made is refused here.
+    route::delete_link(&mut batch, name);
+    // The failure before this one is the one to report.
     drop(host.send(&batch));
 }
 
 /// `index` is the inside link's, for effects that name it by number.
 fn encode(effect: &Effect, batch: &mut Batch, index: u32, netns: BorrowedFd<'_>) {
     match effect {
-        Effect::Wire {
-            host,
-            inside,
-            mac,
-            mtu,
-        } => {
+        Effect::Wire { host, inside, mtu } => {
             let netns = netns.as_raw_fd();
-            let request = VethRequest {
-                host,
-                peer: inside,
-                mac: *mac,
-                mtu: *mtu,
-                netns,
-            };
-            route::new_veth(batch, &request);
+            route::new_veth(
+                batch,
+                &VethRequest {
+                    host,
+                    peer: inside,
+                    mtu: *mtu,
+                    netns,
+                },
+            );
         }
         Effect::Port {
             host,
             bridge,
             alias,
         } => route::enslave(batch, host, *bridge, alias),
+        Effect::Alias { host, alias } => route::set_alias(batch, host, alias),
         Effect::Up { link } => route::set_up(batch, link, true),
+        Effect::Mac { link, mac } => route::set_mac(batch, link, *mac),
         Effect::Address { address, .. } => route::new_address(batch, index, *address),
         Effect::DefaultRoute { gateway } => route::new_default_route(batch, *gateway),
     }

@@ -1,9 +1,9 @@
 //! The one background thread of this room: keeps prepared namespaces ready and lets used ones go.
 //!
-//! To make a namespace costs 0.5 ms, to destroy many at once blocks every other user of the
-//! kernel's network lock for up to a second (network reference §1.2, §1.3). So neither happens
-//! while somebody waits: the pool is filled when starts pause, and namespaces are closed in small
-//! batches.
+//! To make a namespace costs 0.5 ms, a wire 0.7 ms; to destroy many at once blocks every other user
+//! of the kernel's network lock for up to a second (network reference §1.2, §1.3). So neither
+//! happens while somebody waits: the pools are filled when starts pause, and namespaces are closed
+//! in small batches.
 
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
@@ -15,58 +15,40 @@ use std::time::Duration;
 use sys::netlink::Protocol;
 
 use crate::ipam::ledger::Ledger;
+use crate::link::bridge;
 use crate::netns::{self, Namespace};
 use crate::wire::message::Batch;
 use crate::wire::route;
 use crate::wire::talk::Talk;
+use crate::wired::{Wired, Wiring};
 use crate::{Error, Result};
 
 /// Namespaces that are ready when nothing happens.
 const POOL_MINIMUM: usize = 2;
-/// And when many containers start: 8 cost 1.6 MiB of kernel memory.
+/// And when many containers start: 8 connected ones cost 2.6 MiB of kernel memory.
 const POOL_MAXIMUM: usize = 8;
 /// Starts have paused when none came for this long.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The pool shrinks to its minimum after this long without a start.
+/// The pools shrink to their minimum after this long without a start.
 const SHRINK_AFTER: Duration = Duration::from_mins(1);
 /// Namespaces closed at once: the longest stall of others is 36 ms then.
 const BATCH: usize = 16;
 /// Time between two batches; the kernel destroys 16 in about 56 ms.
 const BATCH_INTERVAL: Duration = Duration::from_millis(50);
+/// Bytes of the thread's stack.
+const STACK_BYTES: usize = 256 << 10;
 
 /// A namespace that nobody uses any more, and what stood in it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Retired {
     /// The last descriptor that we hold, if the engine had one.
     pub(crate) netns: Option<OwnedFd>,
-    /// Host end of the wire, taken down so that the address stops answering at once.
-    pub(crate) link: Option<String>,
+    /// Alias of its wire, which is taken down so that the address stops answering at once.
+    pub(crate) alias: Option<String>,
     /// The address that is free afterwards.
     pub(crate) address: Option<Ipv4Addr>,
-    /// Whether the link is removed too, because something may hold its namespace for ever.
+    /// Whether the wire is removed too, because something may hold its namespace for ever.
     pub(crate) remove: bool,
-}
-
-impl Retired {
-    /// Only a namespace.
-    pub(crate) fn netns(netns: OwnedFd) -> Self {
-        Self {
-            netns: Some(netns),
-            link: None,
-            address: None,
-            remove: false,
-        }
-    }
-
-    /// Only the host end of a wire.
-    pub(crate) fn link(name: String) -> Self {
-        Self {
-            netns: None,
-            link: Some(name),
-            address: None,
-            remove: false,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -76,10 +58,46 @@ enum Job {
     Stop,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    ready: Vec<Namespace>,
+/// Things that are ready.
+#[derive(Debug)]
+struct Pool<T> {
+    ready: Vec<T>,
+    minimum: usize,
+    /// How many shall be ready; 0 after a failure, until somebody asks again.
     target: usize,
+}
+
+impl<T> Pool<T> {
+    fn new(minimum: usize) -> Self {
+        Self {
+            ready: Vec::new(),
+            minimum,
+            target: minimum,
+        }
+    }
+
+    fn take(&mut self) -> Option<T> {
+        let found = self.ready.pop();
+        if found.is_none() && self.minimum > 0 {
+            self.target = (self.target * 2).clamp(self.minimum, POOL_MAXIMUM);
+        }
+        found
+    }
+
+    fn lacks(&self) -> bool {
+        self.ready.len() < self.target
+    }
+
+    fn shrink(&mut self) {
+        self.target = self.minimum;
+        self.ready.truncate(self.minimum);
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    plain: Pool<Namespace>,
+    wired: Pool<Wired>,
     retiring: usize,
 }
 
@@ -92,22 +110,24 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread; the conversation about host links belongs to the namespace of the caller.
-    pub(crate) fn start(ledger: Option<Arc<Ledger>>) -> Result<Self> {
+    /// Starts the thread. Its conversation about host links belongs to the namespace of the caller.
+    pub(crate) fn start(network: Option<(Wiring, Arc<Ledger>)>) -> Result<Self> {
         let (jobs, orders) = channel();
         let shared = Arc::new(Mutex::new(Shared {
-            target: POOL_MINIMUM,
-            ..Shared::default()
+            plain: Pool::new(POOL_MINIMUM),
+            wired: Pool::new(if network.is_some() { POOL_MINIMUM } else { 0 }),
+            retiring: 0,
         }));
+        let host = Talk::open(Protocol::Route)?;
         let worker = Worker {
-            host: Talk::open(Protocol::Route)?,
+            host,
             shared: Arc::clone(&shared),
-            ledger,
+            network,
             retired: Vec::new(),
         };
         let thread = std::thread::Builder::new()
             .name("wharf-net".to_owned())
-            .stack_size(256 << 10)
+            .stack_size(STACK_BYTES)
             .spawn(move || worker.run(&orders))
             .map_err(Error::Thread)?;
         Ok(Self {
@@ -117,18 +137,18 @@ impl Keeper {
         })
     }
 
-    /// Takes a prepared namespace, or makes one.
+    /// Takes a namespace with nothing but a loopback, or makes one.
     pub(crate) fn take(&self) -> Result<Namespace> {
-        let found = {
-            let mut shared = lock(&self.shared);
-            let found = shared.ready.pop();
-            if found.is_none() {
-                shared.target = (shared.target * 2).clamp(POOL_MINIMUM, POOL_MAXIMUM);
-            }
-            found
-        };
+        let found = lock(&self.shared).plain.take();
         self.order(Job::Refill);
         found.map_or_else(netns::create, Ok)
+    }
+
+    /// Takes a connected namespace, if one is ready.
+    pub(crate) fn take_wired(&self) -> Option<Wired> {
+        let found = lock(&self.shared).wired.take();
+        self.order(Job::Refill);
+        found
     }
 
     /// Lets a namespace go, some time.
@@ -140,7 +160,10 @@ impl Keeper {
     /// Returns how many namespaces are ready and how many are still to be let go.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let shared = lock(&self.shared);
-        (shared.ready.len(), shared.retiring)
+        (
+            shared.plain.ready.len() + shared.wired.ready.len(),
+            shared.retiring,
+        )
     }
 
     /// Lets everything go and waits for the thread.
@@ -155,7 +178,9 @@ impl Keeper {
             // A panic of the thread was printed when it happened; there is nothing left to save.
             drop(thread.join());
         }
-        lock(&self.shared).ready.clear();
+        let mut shared = lock(&self.shared);
+        shared.plain.ready.clear();
+        shared.wired.ready.clear();
     }
 
     fn order(&self, job: Job) {
@@ -171,6 +196,7 @@ impl Drop for Keeper {
 }
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    // Every change of the pools is one step; a panic between two leaves them whole.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -178,7 +204,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 struct Worker {
     host: Talk,
     shared: Arc<Mutex<Shared>>,
-    ledger: Option<Arc<Ledger>>,
+    network: Option<(Wiring, Arc<Ledger>)>,
     retired: Vec<Retired>,
 }
 
@@ -187,16 +213,13 @@ impl Worker {
         self.refill();
         loop {
             let patience = self.patience();
-            match patience.map_or_else(
-                || orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                |patience| orders.recv_timeout(patience),
-            ) {
-                Ok(Job::Refill) => {
-                    // Starts may follow each other closely: only an empty pool is filled at once.
-                    if lock(&self.shared).ready.is_empty() {
-                        self.refill();
-                    }
-                }
+            let order = match patience {
+                Some(patience) => orders.recv_timeout(patience),
+                None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match order {
+                // Starts may follow each other closely; what is used up is made when they pause.
+                Ok(Job::Refill) => {}
                 Ok(Job::Retire(retired)) => self.retired.push(retired),
                 Err(RecvTimeoutError::Timeout) => self.idle(patience),
                 Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -213,20 +236,23 @@ impl Worker {
     /// How long to wait for an order before something else is due; nothing is due without end.
     fn patience(&self) -> Option<Duration> {
         let shared = lock(&self.shared);
-        if shared.ready.len() < shared.target {
+        if shared.plain.lacks() || shared.wired.lacks() {
             Some(PAUSE)
         } else if !self.retired.is_empty() {
             Some(BATCH_INTERVAL)
         } else {
-            (shared.target > POOL_MINIMUM).then_some(SHRINK_AFTER)
+            let grown = |target, minimum| target > minimum;
+            let grown = grown(shared.plain.target, shared.plain.minimum)
+                || grown(shared.wired.target, shared.wired.minimum);
+            grown.then_some(SHRINK_AFTER)
         }
     }
 
     fn idle(&mut self, waited: Option<Duration>) {
         if waited == Some(SHRINK_AFTER) {
             let mut shared = lock(&self.shared);
-            shared.target = POOL_MINIMUM;
-            shared.ready.truncate(POOL_MINIMUM);
+            shared.plain.shrink();
+            shared.wired.shrink();
             return;
         }
         self.refill();
@@ -234,19 +260,26 @@ impl Worker {
     }
 
     fn refill(&mut self) {
-        loop {
-            {
-                let shared = lock(&self.shared);
-                if shared.ready.len() >= shared.target {
-                    return;
-                }
-            }
-            let Ok(namespace) = netns::create() else {
-                // Not lost: the next start makes its own namespace and reports what is wrong.
-                lock(&self.shared).target = 0;
+        while lock(&self.shared).wired.lacks() {
+            let Some((wiring, _)) = &self.network else {
                 return;
             };
-            lock(&self.shared).ready.push(namespace);
+            let made = netns::create()
+                .and_then(|namespace| Wired::connect(wiring, &mut self.host, namespace));
+            let mut shared = lock(&self.shared);
+            match made {
+                Ok(wired) => shared.wired.ready.push(wired),
+                // Not lost: the next start makes its own and reports what is wrong.
+                Err(_) => shared.wired.target = 0,
+            }
+        }
+        while lock(&self.shared).plain.lacks() {
+            let made = netns::create();
+            let mut shared = lock(&self.shared);
+            match made {
+                Ok(namespace) => shared.plain.ready.push(namespace),
+                Err(_) => shared.plain.target = 0,
+            }
         }
     }
 
@@ -255,22 +288,37 @@ impl Worker {
         if count == 0 {
             return;
         }
-        let mut batch = Batch::new();
-        for retired in &self.retired[..count] {
-            match &retired.link {
-                Some(link) if retired.remove => route::delete_link(&mut batch, link),
-                Some(link) => route::set_up(&mut batch, link, false),
-                None => {}
-            }
-        }
-        // A link that is gone already went with its namespace; nothing depends on the answers.
-        drop(self.host.send(&batch));
-        for retired in self.retired.drain(..count) {
+        let retired: Vec<_> = self.retired.drain(..count).collect();
+        self.disconnect(&retired);
+        for retired in retired {
             drop(retired.netns);
-            if let (Some(ledger), Some(address)) = (&self.ledger, retired.address) {
+            if let (Some((_, ledger)), Some(address)) = (&self.network, retired.address) {
                 ledger.free(address);
             }
         }
         lock(&self.shared).retiring -= count;
+    }
+
+    /// Takes the wires of `retired` down. One that is gone already went with its namespace, and
+    /// when links cannot be listed they fall a little later: nothing depends on the answers.
+    fn disconnect(&mut self, retired: &[Retired]) {
+        if retired.iter().all(|retired| retired.alias.is_none()) {
+            return;
+        }
+        let links = bridge::links(&mut self.host).unwrap_or_default();
+        let mut batch = Batch::new();
+        for retired in retired {
+            let Some(alias) = &retired.alias else {
+                continue;
+            };
+            for link in links.iter().filter(|link| link.alias == *alias) {
+                if retired.remove {
+                    route::delete_link(&mut batch, &link.name);
+                } else {
+                    route::set_up(&mut batch, &link.name, false);
+                }
+            }
+        }
+        drop(self.host.send(&batch));
     }
 }

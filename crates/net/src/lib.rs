@@ -22,6 +22,7 @@ mod nft;
 mod plan;
 mod sysctl;
 mod wire;
+mod wired;
 
 pub use error::{Error, Result};
 pub use ipam::Prefix;

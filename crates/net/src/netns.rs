@@ -27,6 +27,8 @@ pub(crate) struct Namespace {
     pub(crate) netns: OwnedFd,
     /// A conversation inside it. It keeps the namespace alive too.
     pub(crate) inside: Talk,
+    /// Number of its end of the wire, once that is known.
+    pub(crate) link: Option<u32>,
 }
 
 /// Makes a network namespace. Links that are made in it later have no IPv6 address and accept no
@@ -41,7 +43,11 @@ pub(crate) fn create() -> Result<Namespace> {
         route::set_up(&mut batch, "lo", true);
         first_refusal(&inside.send(&batch)?, |_| "take lo up".to_owned())?;
         let netns = namespace::open(Path::new(THIS_THREAD)).map_err(Error::Namespace)?;
-        Ok(Namespace { netns, inside })
+        Ok(Namespace {
+            netns,
+            inside,
+            link: None,
+        })
     })
 }
 

@@ -1,10 +1,8 @@
 //! The door of this room: what the engine asks for.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use meta::{Read, Txn};
 use sys::netlink::Protocol;
@@ -12,13 +10,19 @@ use types::id::ContainerId;
 
 use crate::ipam::ledger::{self, EndpointRecord, Ledger};
 use crate::keeper::{Keeper, Retired};
-use crate::link::bridge::{self, Bridge, BridgeConfig};
+use crate::link::bridge::{self, BridgeConfig};
 use crate::nft::commit;
 use crate::nft::rules::{self, Nat};
 use crate::wire::message::Batch;
 use crate::wire::route::{self, Link};
 use crate::wire::talk::{Talk, first_refusal};
-use crate::{Error, Prefix, Result, apply, plan};
+use crate::wired::{Wired, Wiring, random_id};
+use crate::{Error, Prefix, Result};
+
+/// How long a clean stop waits for wires to fall.
+const WIRES_FALL_WITHIN: Duration = Duration::from_secs(2);
+/// The kernel takes some 50 ms for a few of them.
+const WIRES_LOOKED_AT_EVERY: Duration = Duration::from_millis(5);
 
 /// What the engine's configuration says about networks.
 #[derive(Clone, Debug)]
@@ -59,8 +63,14 @@ pub struct Networks {
 /// The default bridge and its addresses.
 #[derive(Debug)]
 struct DefaultBridge {
-    bridge: Bridge,
+    wiring: Wiring,
     ledger: Arc<Ledger>,
+}
+
+impl DefaultBridge {
+    fn share(&self) -> (Wiring, Arc<Ledger>) {
+        (self.wiring.clone(), Arc::clone(&self.ledger))
+    }
 }
 
 impl Config {
@@ -77,6 +87,10 @@ impl Config {
         format!("{}:bridge", self.owner())
     }
 
+    fn prepared_alias(&self) -> String {
+        format!("{}:prepared", self.owner())
+    }
+
     fn wire_alias(&self, container: ContainerId) -> String {
         format!("{}:{container}", self.owner())
     }
@@ -91,8 +105,8 @@ impl Networks {
             Some(name) => Some(open_bridge(&mut host, &config, name)?),
             None => None,
         };
-        let ledger = default.as_ref().map(|default| Arc::clone(&default.ledger));
-        let keeper = Keeper::start(ledger)?;
+        let network = default.as_ref().map(DefaultBridge::share);
+        let keeper = Keeper::start(network)?;
         Ok(Self {
             config,
             keeper,
@@ -104,7 +118,9 @@ impl Networks {
     /// Returns the default bridge's address with the length of its network; nothing when there is
     /// no default bridge.
     pub fn bridge_address(&self) -> Option<Prefix> {
-        self.default.as_ref().map(|default| default.bridge.gateway)
+        self.default
+            .as_ref()
+            .map(|default| default.wiring.bridge.gateway)
     }
 
     /// Returns a network namespace with nothing but a loopback (`--network none`).
@@ -122,11 +138,14 @@ impl Networks {
     /// is left.
     pub fn attach(&self, endpoint: &EndpointRecord) -> Result<OwnedFd> {
         let default = self.default.as_ref().ok_or(Error::NoBridge)?;
+        let wired = if let Some(wired) = self.keeper.take_wired() {
+            wired
+        } else {
+            let namespace = self.keeper.take()?;
+            Wired::connect(&default.wiring, &mut self.host(), namespace)?
+        };
         let alias = self.config.wire_alias(endpoint.container);
-        let plan = plan::endpoint(endpoint, &default.bridge, alias, self.config.mtu);
-        let mut namespace = self.keeper.take()?;
-        apply::apply(&plan, &mut self.host(), &mut namespace)?;
-        Ok(namespace.netns)
+        Ok(wired.adopt(endpoint, alias, &mut self.host())?.netns)
     }
 
     /// Gives the address back, in the engine's transaction. It is given out again after
@@ -141,16 +160,22 @@ impl Networks {
     /// Lets an endpoint and its namespace go. Returns at once; the wire falls with the namespace,
     /// in the background, when the last process is gone.
     pub fn detach(&self, endpoint: &EndpointRecord, netns: Option<OwnedFd>) {
+        let alias = Some(self.config.wire_alias(endpoint.container));
+        let address = Some(endpoint.address.address());
         self.keeper.retire(Retired {
             netns,
-            address: Some(endpoint.address.address()),
-            ..Retired::link(endpoint.host_link())
+            alias,
+            address,
+            remove: false,
         });
     }
 
     /// Lets a namespace without an endpoint go. Returns at once.
     pub fn discard(&self, netns: OwnedFd) {
-        self.keeper.retire(Retired::netns(netns));
+        self.keeper.retire(Retired {
+            netns: Some(netns),
+            ..Retired::default()
+        });
     }
 
     /// Forgets, at start, the endpoints of containers that do not run any more, and connects the
@@ -169,6 +194,7 @@ impl Networks {
         let Some(default) = &self.default else {
             return Ok(());
         };
+        let bridge = &default.wiring.bridge;
         let aliases: Vec<_> = running
             .iter()
             .map(|id| self.config.wire_alias(*id))
@@ -176,28 +202,34 @@ impl Networks {
         let mut batch = Batch::new();
         for wire in self.wires()? {
             if !aliases.contains(&wire.alias) {
+                let alias = Some(wire.alias);
                 self.keeper.retire(Retired {
+                    alias,
                     remove: true,
-                    ..Retired::link(wire.name)
+                    ..Retired::default()
                 });
-            } else if wire.master != default.bridge.index {
-                route::enslave(&mut batch, &wire.name, default.bridge.index, &wire.alias);
+            } else if wire.master != bridge.index {
+                route::enslave(&mut batch, &wire.name, bridge.index, &wire.alias);
             }
         }
         let refusals = self.host().send(&batch)?;
         first_refusal(&refusals, |_| {
-            format!("connect a wire to bridge {}", default.bridge.name)
+            format!("connect a wire to bridge {}", bridge.name)
         })
     }
 
-    /// Lists this engine's wires.
+    /// Lists the wires of this engine's containers.
     fn wires(&self) -> Result<Vec<Link>> {
-        let (prefix, bridge) = (
-            format!("{}:", self.config.owner()),
-            self.config.bridge_alias(),
-        );
+        let mut links = self.own_links()?;
+        let others = [self.config.bridge_alias(), self.config.prepared_alias()];
+        links.retain(|link| !others.contains(&link.alias));
+        Ok(links)
+    }
+
+    fn own_links(&self) -> Result<Vec<Link>> {
+        let prefix = format!("{}:", self.config.owner());
         let mut links = bridge::links(&mut self.host())?;
-        links.retain(|link| link.alias.starts_with(&prefix) && link.alias != bridge);
+        links.retain(|link| link.alias.starts_with(&prefix));
         Ok(links)
     }
 
@@ -229,10 +261,23 @@ impl Networks {
         let Some(default) = self.default.as_ref().filter(|_| remove) else {
             return Ok(());
         };
+        self.wait_for_wires()?;
         if self.config.firewall {
             commit::remove(&self.config.owner())?;
         }
-        bridge::remove(&mut self.host(), &default.bridge)
+        bridge::remove(&mut self.host(), &default.wiring.bridge)
+    }
+
+    /// Waits until the wires of the namespaces that were closed last are gone too, as far as
+    /// nobody else holds them.
+    fn wait_for_wires(&self) -> Result<()> {
+        let bridge = self.config.bridge_alias();
+        let deadline = Instant::now() + WIRES_FALL_WITHIN;
+        while self.own_links()?.iter().any(|link| link.alias != bridge) && Instant::now() < deadline
+        {
+            std::thread::sleep(WIRES_LOOKED_AT_EVERY);
+        }
+        Ok(())
     }
 }
 
@@ -253,18 +298,10 @@ fn open_bridge(host: &mut Talk, config: &Config, name: &str) -> Result<DefaultBr
         commit::ensure(&rules::ruleset(&config.owner(), &[network]))?;
     }
     let ledger = Arc::new(Ledger::new("bridge", bridge.gateway));
-    Ok(DefaultBridge { bridge, ledger })
-}
-
-/// Returns 64 random hexadecimal digits.
-fn random_id() -> Result<String> {
-    let path = Path::new("/dev/urandom");
-    let mut bytes = [0; 32];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|source| Error::Setting {
-            path: path.to_owned(),
-            source,
-        })?;
-    Ok(bytes.map(|byte| format!("{byte:02x}")).concat())
+    let wiring = Wiring {
+        bridge,
+        mtu: config.mtu,
+        alias: config.prepared_alias(),
+    };
+    Ok(DefaultBridge { wiring, ledger })
 }

@@ -1,11 +1,11 @@
-//! Pure: an endpoint and its bridge become a list of effects on links, addresses and routes.
+//! Pure: a network and an endpoint become lists of effects on links, addresses and routes.
 
 use std::fmt;
 use std::net::Ipv4Addr;
 
 use crate::Prefix;
 use crate::ipam::ledger::EndpointRecord;
-use crate::link::bridge::Bridge;
+use crate::wired::Wiring;
 
 /// The container's end of its first wire.
 pub(crate) const INSIDE_LINK: &str = "eth0";
@@ -17,7 +17,6 @@ pub(crate) enum Effect {
     Wire {
         host: String,
         inside: String,
-        mac: [u8; 6],
         mtu: u32,
     },
     /// The host end becomes a port of the bridge, with an alias, and goes up.
@@ -26,8 +25,12 @@ pub(crate) enum Effect {
         bridge: u32,
         alias: String,
     },
+    /// The host end is known by another alias.
+    Alias { host: String, alias: String },
     /// A link in the container's namespace goes up.
     Up { link: String },
+    /// A link in the container's namespace gets a hardware address.
+    Mac { link: String, mac: [u8; 6] },
     /// A link in the container's namespace gets an address.
     Address { link: String, address: Prefix },
     /// What is not in the network goes there.
@@ -41,34 +44,43 @@ pub(crate) struct Plan {
     pub(crate) inside: Vec<Effect>,
 }
 
-/// Decides how `endpoint` is connected to `bridge`.
-pub(crate) fn endpoint(
-    endpoint: &EndpointRecord,
-    bridge: &Bridge,
-    alias: String,
-    mtu: u32,
-) -> Plan {
-    let (host, inside) = (endpoint.host_link(), INSIDE_LINK.to_owned());
+/// Decides how a namespace is connected: both ends up, so that the bridge's port forwards before
+/// somebody needs it, and without an address.
+pub(crate) fn wire(host: &str, wiring: &Wiring) -> Plan {
+    let (host, inside) = (host.to_owned(), INSIDE_LINK.to_owned());
+    let (bridge, alias, mtu) = (wiring.bridge.index, wiring.alias.clone(), wiring.mtu);
     Plan {
         outside: vec![
             Effect::Wire {
                 host: host.clone(),
                 inside: inside.clone(),
-                mac: endpoint.mac,
                 mtu,
             },
             Effect::Port {
                 host,
-                bridge: bridge.index,
+                bridge,
                 alias,
             },
         ],
+        inside: vec![Effect::Up { link: inside }],
+    }
+}
+
+/// Decides how a connected namespace becomes that of `endpoint`.
+pub(crate) fn endpoint(endpoint: &EndpointRecord, host: &str, alias: String) -> Plan {
+    let link = INSIDE_LINK.to_owned();
+    Plan {
+        outside: vec![Effect::Alias {
+            host: host.to_owned(),
+            alias,
+        }],
         inside: vec![
-            Effect::Up {
-                link: inside.clone(),
+            Effect::Mac {
+                link: link.clone(),
+                mac: endpoint.mac,
             },
             Effect::Address {
-                link: inside,
+                link,
                 address: endpoint.address,
             },
             Effect::DefaultRoute {
@@ -83,7 +95,9 @@ impl fmt::Display for Effect {
         match self {
             Self::Wire { host, inside, .. } => write!(f, "make wire {host} to {inside}"),
             Self::Port { host, bridge, .. } => write!(f, "connect {host} to bridge link {bridge}"),
+            Self::Alias { host, alias } => write!(f, "call {host} {alias}"),
             Self::Up { link } => write!(f, "take {link} up"),
+            Self::Mac { link, .. } => write!(f, "give {link} its hardware address"),
             Self::Address { link, address } => write!(f, "give {link} address {address}"),
             Self::DefaultRoute { gateway } => write!(f, "make default route to {gateway}"),
         }
@@ -93,9 +107,38 @@ impl fmt::Display for Effect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::bridge::Bridge;
+
+    fn text(effects: &[Effect]) -> Vec<String> {
+        effects.iter().map(ToString::to_string).collect()
+    }
 
     #[test]
-    fn an_endpoint_is_five_effects() {
+    fn a_wire_is_up_at_both_ends() {
+        let bridge = Bridge {
+            name: "wharf0".into(),
+            index: 7,
+            gateway: "172.17.0.1/16".parse().unwrap(),
+            ours: true,
+        };
+        let wiring = Wiring {
+            bridge,
+            mtu: 1500,
+            alias: "wharf:prepared".into(),
+        };
+        let plan = wire("veth0123456", &wiring);
+        assert_eq!(
+            text(&plan.outside),
+            [
+                "make wire veth0123456 to eth0",
+                "connect veth0123456 to bridge link 7"
+            ]
+        );
+        assert_eq!(text(&plan.inside), ["take eth0 up"]);
+    }
+
+    #[test]
+    fn an_endpoint_is_addresses_and_a_route() {
         let record = EndpointRecord {
             id: "0123456789abcdef".repeat(4),
             container: "ab".repeat(32).parse().unwrap(),
@@ -104,25 +147,12 @@ mod tests {
             gateway: Ipv4Addr::new(172, 17, 0, 1),
             mac: [2, 0x42, 172, 17, 0, 2],
         };
-        let bridge = Bridge {
-            name: "wharf0".into(),
-            index: 7,
-            gateway: "172.17.0.1/16".parse().unwrap(),
-            ours: true,
-        };
-        let plan = endpoint(&record, &bridge, "wharf:abab".into(), 1500);
-        let text = |effects: &[Effect]| effects.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(
-            text(&plan.outside),
-            [
-                "make wire veth0123456 to eth0",
-                "connect veth0123456 to bridge link 7"
-            ]
-        );
+        let plan = endpoint(&record, "veth0123456", "wharf:abab".into());
+        assert_eq!(text(&plan.outside), ["call veth0123456 wharf:abab"]);
         assert_eq!(
             text(&plan.inside),
             [
-                "take eth0 up",
+                "give eth0 its hardware address",
                 "give eth0 address 172.17.0.2/16",
                 "make default route to 172.17.0.1"
             ]

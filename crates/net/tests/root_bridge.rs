@@ -1,6 +1,12 @@
 //! The default bridge against the kernel, in a network namespace of the test's own that plays the
 //! host. A second engine without rules plays the world outside.
 
+#![allow(
+    clippy::tests_outside_test_module,
+    clippy::unwrap_used,
+    reason = "all of it is a test"
+)]
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -310,11 +316,16 @@ fn root_a_failed_attach_leaves_nothing() {
     inside(None, || {
         let records = Records::new("failed");
         let networks = Networks::open(config("", "wharf0", Some("10.93.0.1/24"), true)).unwrap();
+        wait_for("the pool is full", || {
+            networks.counts().unwrap().prepared == 4
+        });
         let (endpoint, netns) = records.attach(&networks, 1);
-        let twice = networks.attach(&endpoint).unwrap_err();
-        assert!(twice.to_string().starts_with("make wire veth"), "{twice}");
+        wait_for("the pool is full", || {
+            networks.counts().unwrap().prepared == 4
+        });
+        let before = links().len();
         let mut wrong = endpoint.clone();
-        wrong.id = "f".repeat(64);
+        wrong.container = id(2);
         // A gateway outside of the network: the kernel refuses the route, the last effect.
         wrong.gateway = Ipv4Addr::new(203, 0, 113, 1);
         let refused = networks.attach(&wrong).unwrap_err().to_string();
@@ -322,7 +333,11 @@ fn root_a_failed_attach_leaves_nothing() {
             refused.starts_with("make default route to 203.0.113.1: "),
             "{refused}"
         );
-        assert!(!links().contains(&wrong.host_link()));
+        wait_for("the pool is full again", || {
+            networks.counts().unwrap().prepared == 4
+        });
+        assert_eq!(links().len(), before);
+        assert_eq!(networks.counts().unwrap().wires, 1);
         drop(netns);
     });
 }

@@ -1,5 +1,11 @@
 //! Namespaces without a network, against the kernel, in a namespace of the test's own.
 
+#![allow(
+    clippy::tests_outside_test_module,
+    clippy::unwrap_used,
+    reason = "all of it is a test"
+)]
+
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};

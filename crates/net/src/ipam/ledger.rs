@@ -21,7 +21,7 @@ const ENDPOINTS: Table<EndpointRecord> = Table::new("endpoint");
 /// One container's attachment to one network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointRecord {
-    /// 64 hexadecimal digits; the host's end of the wire is `veth` and the first seven.
+    /// 64 random hexadecimal digits.
     pub id: String,
     /// Whose it is.
     pub container: ContainerId,
@@ -39,11 +39,6 @@ impl EndpointRecord {
     /// Returns the hardware address as `02:42:ac:11:00:02`.
     pub fn mac_text(&self) -> String {
         self.mac.map(|byte| format!("{byte:02x}")).join(":")
-    }
-
-    /// Returns the name of the host's end of the wire.
-    pub fn host_link(&self) -> String {
-        format!("veth{}", self.id.get(..7).unwrap_or(&self.id))
     }
 
     fn key(&self) -> String {

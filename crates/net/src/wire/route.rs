@@ -63,8 +63,6 @@ pub(crate) struct VethRequest<'a> {
     pub(crate) host: &'a str,
     /// Name of the other end.
     pub(crate) peer: &'a str,
-    /// Its hardware address.
-    pub(crate) mac: [u8; 6],
     /// Both ends.
     pub(crate) mtu: u32,
     /// Descriptor of the namespace in which the other end is born.
@@ -116,7 +114,6 @@ pub(crate) fn new_veth(batch: &mut Batch, request: &VethRequest<'_>) {
             info.nest(link::INFO_DATA, |data| {
                 data.nest_with(link::VETH_PEER, &ANY_LINK, |peer| {
                     end(peer, request.peer);
-                    peer.bytes(link::ADDRESS, &request.mac);
                     peer.bytes(link::NETNS_FD, &request.netns.to_ne_bytes());
                 });
             });
@@ -143,6 +140,14 @@ pub(crate) fn set_alias(batch: &mut Batch, name: &str, alias: &str) {
     batch.request(SET_LINK, ACK, &ANY_LINK, |a| {
         a.text(link::NAME, name);
         a.text(link::ALIAS, alias);
+    });
+}
+
+/// Changes the hardware address, which a veth end takes while it is up.
+pub(crate) fn set_mac(batch: &mut Batch, name: &str, mac: [u8; 6]) {
+    batch.request(SET_LINK, ACK, &ANY_LINK, |a| {
+        a.text(link::NAME, name);
+        a.bytes(link::ADDRESS, &mac);
     });
 }
 
@@ -277,7 +282,6 @@ mod tests {
         let request = VethRequest {
             host: "veth0123456",
             peer: "eth0",
-            mac: [2, 0x42, 172, 17, 0, 2],
             mtu: 1500,
             netns: 77,
         };
@@ -301,10 +305,6 @@ mod tests {
         assert_eq!(
             attribute(&peer[16..], link::NETNS_FD),
             Some(&77_i32.to_ne_bytes()[..])
-        );
-        assert_eq!(
-            attribute(&peer[16..], link::ADDRESS),
-            Some(&request.mac[..])
         );
         for queues in [link::TX_QUEUES, link::RX_QUEUES] {
             assert_eq!(
