@@ -1,3 +1,186 @@
 //! The verbs of the engine.
+//!
+//! Tasks and channels: one task per connected shim reads its packets and sends events to one task
+//! per container (`start.rs`, `mind`), which is the only one that records an end. Every verb runs in
+//! its request's task and does its disk work through `blocking`.
+//!
+//! Lock order (a lock is taken only while those above it are held or free, never below):
+//! `Cell::verb` (async, one per container) → `cells` (the table) → one of a cell's small locks →
+//! `meta`'s writer. No lock but `verb` is held across `.await`.
+//!
+//! Invariants: no HTTP, no API documents, no terminal text here; the disk record is the truth and
+//! memory is a cache; a crash at any instruction is recovered by `container::restore`.
 
 #![forbid(unsafe_code)]
+
+mod blocking;
+mod clock;
+mod config;
+pub mod container;
+mod error;
+mod events;
+mod followers;
+mod image_verbs;
+mod info;
+mod input;
+mod layout;
+mod names;
+mod nursery;
+mod open;
+mod readiness;
+mod shim_client;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use clock::Step;
+pub use config::{Bridge, Config};
+pub use error::{Error, Result};
+pub use events::Event;
+pub use image_verbs::ImportRequest;
+pub use image::{ImageRecord, RemovedItem};
+pub use info::Info;
+pub use input::Input;
+pub use logs::{Entry as LogEntry, Stream as LogStreamKind};
+pub use nursery::SHIM_NAME;
+pub use shim::protocol::Attach;
+
+use container::cell::Cell;
+use container::record::STATES;
+use container::state::State;
+use types::ContainerId;
+
+/// The engine: a handle that is cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: String,
+    config: Config,
+    layout: layout::Layout,
+    meta: meta::Meta,
+    images: image::Store,
+    networks: net::Networks,
+    topology: cgroup::Topology,
+    cgroup_base: String,
+    nursery: Arc<nursery::Nursery>,
+    cells: RwLock<names::Cells>,
+    events: events::Bus,
+    clock: clock::Clock,
+    followers: followers::Followers,
+    /// Keeps every other daemon off this data root.
+    _lock: std::fs::File,
+}
+
+impl Engine {
+    /// Returns the engine's id: 8 hexadecimal digits, made with its data root.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Returns what the engine was told at its start.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Returns the steps that a container's verbs took, the oldest first.
+    pub fn trace(&self, typed: &str) -> Result<Vec<Step>> {
+        Ok(self.0.clock.of(self.find(typed)?.id))
+    }
+
+    /// Returns what was, and what will be, without gap or repetition.
+    pub fn events(&self) -> (Vec<Event>, tokio::sync::broadcast::Receiver<Event>) {
+        self.0.events.subscribe()
+    }
+
+    fn layout(&self) -> &layout::Layout {
+        &self.0.layout
+    }
+
+    fn meta(&self) -> &meta::Meta {
+        &self.0.meta
+    }
+
+    fn images(&self) -> &image::Store {
+        &self.0.images
+    }
+
+    fn networks(&self) -> &net::Networks {
+        &self.0.networks
+    }
+
+    fn nursery(&self) -> &Arc<nursery::Nursery> {
+        &self.0.nursery
+    }
+
+    fn followers(&self) -> &followers::Followers {
+        &self.0.followers
+    }
+
+    fn clock(&self) -> &clock::Clock {
+        &self.0.clock
+    }
+
+    fn cells<T>(&self, read: impl FnOnce(&names::Cells) -> T) -> T {
+        read(&self.0.cells.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn cells_mut<T>(&self, change: impl FnOnce(&mut names::Cells) -> T) -> T {
+        change(&mut self.0.cells.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn find(&self, typed: &str) -> Result<Arc<Cell>> {
+        self.cells(|cells| cells.find(typed))
+    }
+
+    fn shim_of(&self, cell: &Cell) -> Result<Arc<shim_client::Shim>> {
+        cell.shim().ok_or_else(|| Error::conflict(format!("container {} is not running", cell.id)))
+    }
+
+    async fn save_state(&self, id: ContainerId, state: State) -> Result<()> {
+        let engine = self.clone();
+        blocking::run(move || {
+            engine.meta().write(|txn| {
+                txn.put(&STATES, &id.to_string(), &state)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Tells the listeners what happened to a container; image, name and labels go along.
+    fn container_event(&self, cell: &Cell, action: &str, more: &[(&str, &str)]) {
+        let record = cell.record();
+        let mut attributes = record.config.labels.clone();
+        attributes.insert("image".to_owned(), record.config.image.clone());
+        attributes.insert("name".to_owned(), record.name.clone());
+        for &(key, value) in more {
+            attributes.insert(key.to_owned(), value.to_owned());
+        }
+        self.publish("container", action, cell.id.to_string(), attributes);
+    }
+
+    fn publish(
+        &self,
+        kind: &'static str,
+        action: &str,
+        id: String,
+        attributes: BTreeMap<String, String>,
+    ) {
+        let action = action.to_owned();
+        self.0.events.publish(Event { kind, action, id, attributes, time_ns: now_ns() });
+    }
+
+    fn random_u64(&self) -> Result<u64> {
+        let mut bytes = [0; 8];
+        sys::random::fill(&mut bytes).map_err(|e| Error::internal("drawing a number", e))?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+}
+
+/// Nanoseconds since 1970.
+pub fn now_ns() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(i64::MAX)
+}

@@ -208,3 +208,8 @@ mod tests {
         assert_eq!(is_in_bounding_set(63), None);
     }
 }
+
+/// Tells whether this process is root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -24,6 +24,8 @@ pub mod netlink;
 pub mod pidfd;
 pub mod poll;
 pub mod process;
+pub mod random;
+pub mod regular;
 pub mod root;
 pub mod sched;
 pub mod seccomp;

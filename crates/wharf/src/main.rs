@@ -2,4 +2,50 @@
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The environment variable that arms fault doors in a build with the feature `failpoints`.
+const FAILPOINTS: &str = "WHARF_FAILPOINTS";
+
+/// Where a shim finds the socket to its daemon.
+const SHIM_CONTROL: u8 = 3;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let called = args.next().unwrap_or_default();
+    let called = called.to_string_lossy();
+    let name = called.rsplit('/').next().unwrap_or_default();
+    let args: Vec<OsString> = args.collect();
+    #[expect(clippy::disallowed_methods, reason = "read once, here")]
+    let failpoints = std::env::var_os(FAILPOINTS);
+    let arm = |personality| {
+        if let Some(order) = failpoints.as_ref().and_then(|order| order.to_str()) {
+            sys::failpoint::configure(personality, order);
+        }
+    };
+    let code = match (name, args.first().and_then(|word| word.to_str())) {
+        (engine::SHIM_NAME, _) => {
+            arm("shim");
+            match sys::fd::take_inherited(SHIM_CONTROL) {
+                Ok(control) => shim::run(control),
+                // Somebody called it by hand; there is nobody to tell.
+                Err(_) => 1,
+            }
+        }
+        ("dockerd", _) => {
+            arm("daemon");
+            daemon::main("dockerd", &args, &daemon::Environment { failpoints: failpoints.clone() })
+        }
+        (_, Some("daemon")) => {
+            arm("daemon");
+            let environment = daemon::Environment { failpoints: failpoints.clone() };
+            daemon::main("wharf daemon", &args[1..], &environment)
+        }
+        _ => {
+            arm("client");
+            { drop((name, args)); 1 }
+        }
+    };
+    ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
+}

@@ -1,0 +1,58 @@
+//! `POST /containers/{id}/attach`: the connection leaves HTTP and goes to the container's shim.
+
+use engine::Attach;
+
+use crate::error::Failure;
+use crate::hijack::{self, Head};
+use crate::request::{Answer, Request, Result};
+
+pub(crate) async fn attach(request: Request) -> Result {
+    let query = &request.query;
+    let stream = query.is_on("stream");
+    let keys = hijack::detach_keys(query.get("detachKeys"));
+    let found = request.engine.attachable(&request.name);
+    let upgrade = request.upgrades();
+    let version = request.version;
+    if query.is_on("logs") {
+        return Err(Failure::not_yet("attach with logs=1"));
+    }
+    let attach = Attach {
+        stdin: stream && query.is_on("stdin"),
+        stdout: stream && query.is_on("stdout"),
+        stderr: stream && query.is_on("stderr"),
+        framed: true,
+        early_input: Vec::new(),
+        detach_keys: Vec::new(),
+        client: 0,
+    };
+    let engine = request.engine.clone();
+    // Errors of attach are texts behind a head of their own (API reference §4.1).
+    let ready = match (found, keys) {
+        (Err(error), _) => Err(Failure::from(error)),
+        (_, Err(sentence)) => Err(Failure::bad_request(sentence)),
+        (Ok(found), Ok(keys)) => Ok((found, keys)),
+    };
+    Ok(Answer::Takeover(Box::new(move |fd, early| {
+        Box::pin(async move {
+            let (found, detach_keys) = match ready {
+                Ok(ready) => ready,
+                Err(failure) => {
+                    let text = hijack::refusal(failure.status, &failure.message);
+                    drop(hijack::write(fd, text.as_bytes()));
+                    return;
+                }
+            };
+            let head = Head { upgrade, tty: found.tty, version, with_server: false };
+            let attach = Attach {
+                framed: !found.tty,
+                early_input: early,
+                detach_keys: if found.tty { detach_keys } else { Vec::new() },
+                ..attach
+            };
+            let Some(fd) = hijack::write(fd, head.text().as_bytes()) else { return };
+            if let Err(error) = engine.attach(found, attach, fd).await {
+                tracing::warn!(%error, "attaching a client");
+            }
+        })
+    })))
+}

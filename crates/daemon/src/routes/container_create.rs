@@ -1,0 +1,117 @@
+//! `POST /containers/create`: from Docker's documents to the engine's words.
+
+use api::container::{ContainerCreateRequest, ContainerCreateResponse};
+use engine::container::CreateRequest;
+use engine::container::record::Config;
+use hyper::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::create_host;
+use crate::error::Failure;
+use crate::request::{Answer, Request, Result};
+
+/// What this face keeps with a container, for a faithful inspect.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Face {
+    pub(super) config: api::container::Config,
+    pub(super) host: api::host_config::HostConfig,
+}
+
+pub(crate) async fn create(request: Request) -> Result {
+    let (document, request) = request.document::<ContainerCreateRequest>().await?;
+    let platform = request.query.get("platform");
+    if !platform.is_empty() && !is_ours(platform) {
+        return Err(Failure::new(
+            StatusCode::NOT_FOUND,
+            format!("image with reference {} was found but does not provide the specified platform ({platform})", document.config.image),
+        ));
+    }
+    let name = request.query.find("name").filter(|name| !name.is_empty()).map(str::to_owned);
+    let ContainerCreateRequest { config, host_config, networking_config } = document;
+    if config == api::container::Config::default() {
+        return Err(Failure::bad_request("config cannot be empty in order to create a container"));
+    }
+    let host_config = create_host::with_defaults(host_config.unwrap_or_default(), request.version);
+    refuse_config(&config, networking_config.as_ref())?;
+    let host = create_host::host(&host_config)?;
+    let face = serde_json::to_value(Face { config: config.clone(), host: host_config })
+        .expect("API documents have string keys and no failing serializer");
+    let created = request
+        .engine
+        .create(CreateRequest { name, config: process(config), host, face })
+        .await?;
+    let answer =
+        ContainerCreateResponse { id: created.id.to_string(), warnings: created.warnings };
+    Ok(Answer::json(StatusCode::CREATED, &answer))
+}
+
+fn is_ours(platform: &str) -> bool {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    platform == "linux" || platform == format!("linux/{architecture}") || platform == architecture
+}
+
+fn process(config: api::container::Config) -> Config {
+    Config {
+        hostname: config.hostname,
+        domainname: config.domainname,
+        user: config.user,
+        tty: config.tty,
+        open_stdin: config.open_stdin,
+        stdin_once: config.stdin_once,
+        env: config.env.unwrap_or_default(),
+        cmd: config.cmd.map(|words| words.0),
+        entrypoint: config.entrypoint.map(|words| words.0),
+        image: config.image,
+        working_dir: config.working_dir,
+        labels: config.labels.unwrap_or_default(),
+        stop_signal: config.stop_signal,
+        stop_timeout_s: config.stop_timeout,
+    }
+}
+
+/// What cannot be obeyed yet is refused by name, never ignored.
+fn refuse_config(
+    config: &api::container::Config,
+    networking: Option<&api::network::NetworkingConfig>,
+) -> Result<()> {
+    let health = config.healthcheck.as_ref().is_some_and(|check| {
+        check.test.first().is_some_and(|word| word != "NONE")
+    });
+    let endpoints = networking.and_then(|config| config.endpoints_config.as_ref());
+    let special = endpoints.is_some_and(|endpoints| {
+        endpoints.iter().any(|(name, endpoint)| {
+            !["default", "bridge", "none", "host"].contains(&name.as_str())
+                || *endpoint != api::network::EndpointSettings::default()
+        })
+    });
+    for (given, what) in [
+        (health, "a health check"),
+        (config.volumes.as_ref().is_some_and(|all| !all.0.is_empty()), "an anonymous volume"),
+        (!config.mac_address.is_empty(), "a MAC address of one's own"),
+        (config.network_disabled, "NetworkDisabled (use --network none)"),
+        (special, "an endpoint of a user-defined network, or with settings of its own"),
+    ] {
+        if given {
+            return Err(Failure::not_yet(what));
+        }
+    }
+    if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
+        return Err(Failure::bad_request(format!(
+            "the working directory '{}' is invalid, it needs to be an absolute path",
+            config.working_dir
+        )));
+    }
+    if !config.stop_signal.is_empty() && types::signal::parse(&config.stop_signal).is_err() {
+        return Err(Failure::bad_request(format!("invalid signal: {}", config.stop_signal)));
+    }
+    for entry in config.env.iter().flatten() {
+        if entry.is_empty() || entry.starts_with('=') {
+            return Err(Failure::bad_request(format!("invalid environment variable: {entry}")));
+        }
+    }
+    Ok(())
+}

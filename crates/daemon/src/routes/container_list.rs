@@ -1,0 +1,393 @@
+//! `GET /containers/json` and `GET /containers/{id}/json`: the engine's words in Docker's documents.
+
+use std::collections::BTreeMap;
+
+use api::container::{
+    ContainerInspect, ContainerSummary, MountPoint, State, SummaryHostConfig, SummaryNetworks,
+};
+use api::image::GraphDriver;
+use api::network::{EndpointSettings, NetworkSettings};
+use api::{Filters, Words};
+use engine::container::Snapshot;
+use engine::container::record::{Log, Network, Record};
+use engine::container::state::Status;
+
+use super::container_create::Face;
+use super::event::labels;
+use crate::error::Failure;
+use crate::request::{Answer, Request, Result};
+use crate::time;
+
+/// The storage driver's name that clients know.
+pub(super) const DRIVER: &str = "overlay2";
+
+pub(crate) async fn list(request: Request) -> Result {
+    let query = &request.query;
+    let filters = Filters::parse(query.get("filters"))
+        .map_err(|_| Failure::bad_request("invalid filter"))?;
+    let filter = Filter::check(&filters)?;
+    let limit = query.number("limit").and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.filter(|limit| *limit > 0);
+    let all = query.is_on("all")
+        || limit.is_some()
+        || filters.contains("status")
+        || filters.contains("exited");
+    let images = request.engine.images_list().await?;
+    let containers = request.engine.list();
+    let bounds = filter.bounds(&request, &filters)?;
+    let ancestors: Vec<_> = filters
+        .get("ancestor")
+        .iter()
+        .filter_map(|name| images.iter().find(|image| is_named(image, name)).map(|image| image.id))
+        .collect();
+    let now_ns = engine::now_ns();
+    let rows: Vec<ContainerSummary> = containers
+        .iter()
+        .filter(|one| all || one.state.status.is_running())
+        .filter(|one| bounds.holds(one.record.created_ns))
+        .filter(|one| !filters.contains("ancestor") || ancestors.contains(&one.record.image_id))
+        .filter(|one| filter.holds(one, &filters))
+        .take(limit.unwrap_or(usize::MAX))
+        .map(|one| {
+            let named = images.iter().any(|image| {
+                image.id == one.record.image_id && is_named(image, &one.record.config.image)
+            });
+            summary(one, named, now_ns)
+        })
+        .collect();
+    Ok(Answer::ok(&rows))
+}
+
+/// Tells whether a text names this image: a reference, or the beginning of its id.
+pub(super) fn is_named(image: &engine::ImageRecord, name: &str) -> bool {
+    let tagged = name
+        .parse::<types::Reference>()
+        .is_ok_and(|reference| image.tags.contains(&reference.or_latest()));
+    let hex = name.strip_prefix("sha256:").unwrap_or(name);
+    tagged || (!hex.is_empty() && image.id.hex().starts_with(hex))
+}
+
+/// Which creation times are wanted (`before`, `since`).
+#[derive(Debug, Default)]
+struct Bounds {
+    before_ns: Option<i64>,
+    since_ns: Option<i64>,
+}
+
+impl Bounds {
+    fn holds(&self, created_ns: i64) -> bool {
+        self.before_ns.is_none_or(|before| created_ns < before)
+            && self.since_ns.is_none_or(|since| created_ns > since)
+    }
+}
+
+/// The filters of the container list, checked.
+struct Filter;
+
+impl Filter {
+    fn check(filters: &Filters) -> Result<Self> {
+        const KEYS: [&str; 16] = [
+            "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
+            "name", "network", "publish", "since", "status", "volume", "",
+        ];
+        const STATES: [&str; 7] =
+            ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+        if let Some(key) = filters.0.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(Failure::bad_request(format!("invalid filter '{key}'")));
+        }
+        for state in filters.get("status") {
+            if !STATES.contains(&state.as_str()) {
+                return Err(Failure::bad_request(format!(
+                    "invalid filter 'status={state}': invalid value for state ({state}): must be \
+                     one of created, restarting, running, removing, paused, exited, dead"
+                )));
+            }
+        }
+        for code in filters.get("exited") {
+            if code.parse::<i32>().is_err() {
+                return Err(Failure::bad_request(format!("invalid filter 'exited={code}'")));
+            }
+        }
+        for key in ["expose", "publish"] {
+            if filters.contains(key) {
+                return Err(Failure::not_yet(&format!("the filter {key:?}")));
+            }
+        }
+        Ok(Self)
+    }
+
+    #[expect(clippy::unused_self, reason = "only checked filters have bounds")]
+    fn bounds(&self, request: &Request, filters: &Filters) -> Result<Bounds> {
+        let created = |key: &str| -> Result<Option<i64>> {
+            let Some(name) = filters.get(key).first() else { return Ok(None) };
+            Ok(Some(request.engine.inspect(name)?.record.created_ns))
+        };
+        Ok(Bounds { before_ns: created("before")?, since_ns: created("since")? })
+    }
+
+    #[expect(clippy::unused_self, reason = "only checked filters are applied")]
+    fn holds(&self, one: &Snapshot, filters: &Filters) -> bool {
+        let any = |key: &str, test: &dyn Fn(&str) -> bool| {
+            !filters.contains(key) || filters.get(key).iter().any(|value| test(value))
+        };
+        let record = &one.record;
+        any("id", &|value| record.id.to_string().starts_with(value))
+            && any("name", &|value| name_matches(&record.name, value))
+            && any("status", &|value| one.state.status.as_str() == value)
+            && any("exited", &|value| {
+                one.state.status == Status::Exited && value == one.state.exit_code.to_string()
+            })
+            && any("health", &|value| value == "none")
+            && any("is-task", &|value| matches!(value, "0" | "false"))
+            && any("isolation", &|value| matches!(value, "" | "default"))
+            && any("network", &|value| value == network_name(&record.host.network))
+            && any("volume", &|value| {
+                record.host.binds.iter().any(|bind| bind.source == value || bind.target == value)
+            })
+            && labels(&record.config.labels, filters.get("label"))
+    }
+}
+
+/// Docker takes an unanchored regular expression, with or without the slash. Names are made of
+/// letters, digits, `_`, `.` and `-`; of the expressions `^`, `$` and a plain part are understood.
+fn name_matches(name: &str, wanted: &str) -> bool {
+    let start = wanted.strip_prefix('^');
+    let rest = start.unwrap_or(wanted);
+    let end = rest.strip_suffix('$');
+    let rest = end.unwrap_or(rest);
+    let rest = rest.strip_prefix('/').unwrap_or(rest);
+    match (start.is_some(), end.is_some()) {
+        (true, true) => name == rest,
+        (true, false) => name.starts_with(rest),
+        (false, true) => name.ends_with(rest),
+        (false, false) => name.contains(rest),
+    }
+}
+
+fn summary(one: &Snapshot, named: bool, now_ns: i64) -> ContainerSummary {
+    let record = &one.record;
+    let network = network_name(&record.host.network).to_owned();
+    ContainerSummary {
+        id: record.id.to_string(),
+        names: vec![format!("/{}", record.name)],
+        image: if named { record.config.image.clone() } else { record.image_id.to_string() },
+        image_id: record.image_id.to_string(),
+        command: command(&record.config.argv()),
+        created: record.created_ns / 1_000_000_000,
+        ports: Vec::new(),
+        size_rw: 0,
+        size_root_fs: 0,
+        labels: record.config.labels.clone(),
+        state: one.state.status.as_str().to_owned(),
+        status: status(one, now_ns),
+        host_config: SummaryHostConfig {
+            network_mode: network.clone(),
+            annotations: BTreeMap::new(),
+        },
+        network_settings: SummaryNetworks {
+            networks: BTreeMap::from([(network, endpoint(one))]),
+        },
+        mounts: mount_points(record),
+    }
+}
+
+/// Path and arguments joined by blanks, `'…'` around what holds a blank; nothing is escaped.
+fn command(argv: &[String]) -> String {
+    let mut words = argv.iter();
+    let mut text = words.next().cloned().unwrap_or_default();
+    for word in words {
+        text.push(' ');
+        if word.contains(' ') {
+            text.push_str(&format!("'{word}'"));
+        } else {
+            text.push_str(word);
+        }
+    }
+    text
+}
+
+/// The words of `docker ps`'s STATUS.
+fn status(one: &Snapshot, now_ns: i64) -> String {
+    let state = &one.state;
+    let since = |moment: Option<i64>| {
+        time::human((now_ns - moment.unwrap_or(now_ns)).div_euclid(1_000_000_000))
+    };
+    match state.status {
+        Status::Created => "Created".to_owned(),
+        Status::Running => format!("Up {}", since(state.started_ns)),
+        Status::Paused => format!("Up {} (Paused)", since(state.started_ns)),
+        Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished_ns)),
+        Status::Removing => "Removal In Progress".to_owned(),
+    }
+}
+
+fn network_name(network: &Network) -> &'static str {
+    match network {
+        Network::None => "none",
+        Network::Host => "host",
+        Network::Bridge => "bridge",
+    }
+}
+
+fn endpoint(one: &Snapshot) -> EndpointSettings {
+    let Some(endpoint) = one.record.endpoint.as_ref().filter(|_| one.state.status.is_running())
+    else {
+        return EndpointSettings::default();
+    };
+    EndpointSettings {
+        mac_address: endpoint.mac_text(),
+        endpoint_id: endpoint.id.clone(),
+        gateway: endpoint.gateway.to_string(),
+        ip_address: endpoint.address.address().to_string(),
+        ip_prefix_len: i64::from(endpoint.address.length()),
+        ..EndpointSettings::default()
+    }
+}
+
+fn mount_points(record: &Record) -> Vec<MountPoint> {
+    record
+        .host
+        .binds
+        .iter()
+        .map(|bind| MountPoint {
+            kind: "bind".to_owned(),
+            source: bind.source.clone(),
+            destination: bind.target.clone(),
+            mode: if bind.create && bind.read_only { "ro".to_owned() } else { String::new() },
+            rw: !bind.read_only,
+            propagation: if bind.propagation.is_empty() {
+                "rprivate".to_owned()
+            } else {
+                bind.propagation.clone()
+            },
+            ..MountPoint::default()
+        })
+        .collect()
+}
+
+pub(crate) async fn inspect(request: Request) -> Result {
+    if request.query.is_on("size") {
+        return Err(Failure::not_yet("inspect with size=1"));
+    }
+    let one = request.engine.inspect(&request.name)?;
+    Ok(Answer::ok(&document(&one)))
+}
+
+fn document(one: &Snapshot) -> ContainerInspect {
+    let record = &one.record;
+    let face: Face = serde_json::from_value(record.face.clone()).unwrap_or_default();
+    let argv = record.config.argv();
+    // The files of a container exist from its first start.
+    let path = |name: &str| {
+        if one.state.started_ns.is_none() {
+            return String::new();
+        }
+        one.dir.join(name).display().to_string()
+    };
+    ContainerInspect {
+        id: record.id.to_string(),
+        created: time::rfc3339_nano(record.created_ns),
+        path: argv.first().cloned().unwrap_or_default(),
+        args: argv.get(1..).unwrap_or_default().to_vec(),
+        state: state(one),
+        image: record.image_id.to_string(),
+        resolv_conf_path: path("resolv.conf"),
+        hostname_path: path("hostname"),
+        hosts_path: path("hosts"),
+        log_path: match record.host.log {
+            Log::None => String::new(),
+            Log::JsonFile { .. } => path(&format!("{}-json.log", record.id)),
+        },
+        name: format!("/{}", record.name),
+        restart_count: 0,
+        driver: DRIVER.to_owned(),
+        platform: "linux".to_owned(),
+        exec_ids: (!one.execs.is_empty()).then(|| one.execs.clone()),
+        graph_driver: GraphDriver { data: None, name: DRIVER.to_owned() },
+        mounts: mount_points(record),
+        config: config(record, face.config),
+        host_config: host_config(record, face.host),
+        network_settings: network_settings(one),
+        ..ContainerInspect::default()
+    }
+}
+
+/// With `--bridge none` the default network is `none`, whatever was asked for.
+fn host_config(
+    record: &Record,
+    mut host: api::host_config::HostConfig,
+) -> api::host_config::HostConfig {
+    network_name(&record.host.network).clone_into(&mut host.network_mode);
+    host
+}
+
+/// What was asked for, with what the image said where the request said nothing.
+fn config(record: &Record, asked: api::container::Config) -> api::container::Config {
+    let own = &record.config;
+    let list = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
+    api::container::Config {
+        hostname: own.hostname.clone(),
+        user: own.user.clone(),
+        env: if own.env.is_empty() { asked.env } else { list(&own.env) },
+        cmd: own.cmd.clone().map(Words),
+        entrypoint: own.entrypoint.clone().map(Words),
+        working_dir: own.working_dir.clone(),
+        labels: Some(own.labels.clone()),
+        stop_signal: own.stop_signal.clone(),
+        ..asked
+    }
+}
+
+fn state(one: &Snapshot) -> State {
+    let state = &one.state;
+    State {
+        status: state.status.as_str().to_owned(),
+        running: state.status.is_running(),
+        paused: state.status == Status::Paused,
+        restarting: false,
+        oom_killed: state.oom_killed,
+        dead: false,
+        pid: i64::from(state.pid),
+        exit_code: i64::from(state.exit_code),
+        error: state.error.clone(),
+        started_at: time::or_zero(state.started_ns),
+        finished_at: time::or_zero(state.finished_ns),
+        health: None,
+    }
+}
+
+fn network_settings(one: &Snapshot) -> NetworkSettings {
+    let name = network_name(&one.record.host.network);
+    let endpoint = endpoint(one);
+    let top = if name == "bridge" { endpoint.clone() } else { EndpointSettings::default() };
+    NetworkSettings {
+        endpoint_id: top.endpoint_id,
+        gateway: top.gateway,
+        ip_address: top.ip_address,
+        ip_prefix_len: top.ip_prefix_len,
+        mac_address: top.mac_address,
+        networks: BTreeMap::from([(name.to_owned(), endpoint)]),
+        ..NetworkSettings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_as_ps_shows_them() {
+        let argv = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect::<Vec<_>>();
+        assert_eq!(command(&argv(&["sh", "-c", "echo 'a b'; x"])), "sh -c 'echo 'a b'; x'");
+        assert_eq!(command(&[]), "");
+    }
+
+    #[test]
+    fn names_match_as_expressions() {
+        for (wanted, holds) in
+            [("web", true), ("^/web1$", true), ("^eb", false), ("1$", true), ("/web", true), ("x", false)]
+        {
+            assert_eq!(name_matches("web1", wanted), holds, "{wanted}");
+        }
+    }
+}

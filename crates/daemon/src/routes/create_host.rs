@@ -1,0 +1,529 @@
+//! HostConfig: Docker's defaults, what cannot be obeyed yet, and the engine's words for the rest.
+
+use api::ApiVersion;
+use api::host_config::{HostConfig, LogConfig, MountRequest};
+use engine::container::record::{Bind, Host, Log, Network};
+use engine::container::{MASKED_PATHS, READONLY_PATHS, capability_name};
+use types::oci::runtime::{Cpu, Memory, Pids, Resources, Rlimit};
+
+use crate::error::Failure;
+use crate::request::Result;
+
+const MEMORY_MIN: i64 = 6 << 20;
+const CPU_PERIOD_US: u64 = 100_000;
+
+/// Fills in what dockerd fills in (API reference §6, "Key order and values").
+pub(super) fn with_defaults(mut host: HostConfig, version: ApiVersion) -> HostConfig {
+    let default = |text: &mut String, value: &str| {
+        if text.is_empty() {
+            value.clone_into(text);
+        }
+    };
+    if host.network_mode == "default" {
+        host.network_mode.clear();
+    }
+    default(&mut host.network_mode, "bridge");
+    default(&mut host.log_config.kind, "json-file");
+    host.log_config.config.get_or_insert_default();
+    default(&mut host.restart_policy.name, "no");
+    default(&mut host.cgroupns_mode, "host");
+    default(&mut host.ipc_mode, if version.at_least(40) { "private" } else { "shareable" });
+    default(&mut host.runtime, "runc");
+    if host.shm_size == 0 {
+        host.shm_size = 64 << 20;
+    }
+    if host.resources.pids_limit.is_some_and(|limit| limit <= 0) {
+        host.resources.pids_limit = None;
+    }
+    let open = host.privileged
+        || host.security_opt.iter().flatten().any(|option| option == "systempaths=unconfined");
+    let paths = |all: &[&str]| {
+        if open { Vec::new() } else { all.iter().map(|&path| path.to_owned()).collect() }
+    };
+    host.masked_paths.get_or_insert_with(|| paths(&MASKED_PATHS));
+    host.readonly_paths.get_or_insert_with(|| paths(&READONLY_PATHS));
+    host
+}
+
+/// Translates, or names what cannot be obeyed.
+pub(super) fn host(given: &HostConfig) -> Result<Host> {
+    refuse(given)?;
+    let mut host = Host {
+        binds: binds(given)?,
+        network: network(&given.network_mode)?,
+        log: log(&given.log_config)?,
+        auto_remove: given.auto_remove,
+        read_only: given.readonly_rootfs,
+        privileged: given.privileged,
+        cap_add: capabilities(given.cap_add.as_ref(), "CapAdd")?,
+        cap_drop: capabilities(given.cap_drop.as_ref(), "CapDrop")?,
+        resources: resources(given)?,
+        shm_size: u64::try_from(given.shm_size)
+            .map_err(|_| Failure::bad_request("SHM size can not be less than 0"))?,
+        tmpfs: given.tmpfs.clone(),
+        sysctls: given.sysctls.clone(),
+        rlimits: rlimits(given),
+        oom_score_adj: score(given)?,
+        group_add: given.group_add.clone().unwrap_or_default(),
+        pid_host: shares("PidMode", &given.pid_mode, &[""])?,
+        ipc_host: shares("IpcMode", &given.ipc_mode, &["", "private", "shareable"])?,
+        uts_host: shares("UTSMode", &given.uts_mode, &[""])?,
+        cgroupns_private: !shares("CgroupnsMode", &given.cgroupns_mode, &["private"])?,
+        extra_hosts: given.extra_hosts.clone().unwrap_or_default(),
+        dns: given.dns.clone().unwrap_or_default(),
+        dns_search: given.dns_search.clone().unwrap_or_default(),
+        dns_options: given.dns_options.clone().unwrap_or_default(),
+        ..Host::default()
+    };
+    security(given, &mut host)?;
+    mounts(given, &mut host)?;
+    check_targets(&host)?;
+    Ok(host)
+}
+
+/// `host` or one of the modes that mean a namespace of its own.
+fn shares(what: &str, mode: &str, own: &[&str]) -> Result<bool> {
+    match mode {
+        "host" => Ok(true),
+        _ if own.contains(&mode) => Ok(false),
+        _ => Err(Failure::not_yet(&format!("{what} {mode:?}"))),
+    }
+}
+
+fn refuse(given: &HostConfig) -> Result<()> {
+    let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let resources = &given.resources;
+    let ports = given.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty());
+    let blkio = resources.blkio_weight != 0
+        || resources.blkio_weight_device.as_ref().is_some_and(|list| !list.is_empty())
+        || [
+            &resources.blkio_device_read_bps,
+            &resources.blkio_device_write_bps,
+            &resources.blkio_device_read_iops,
+            &resources.blkio_device_write_iops,
+        ]
+        .iter()
+        .any(|list| list.as_ref().is_some_and(|list| !list.is_empty()));
+    let windows = resources.cpu_count != 0
+        || resources.cpu_percent != 0
+        || resources.io_maximum_iops != 0
+        || resources.io_maximum_bandwidth != 0
+        || !["", "default"].contains(&given.isolation.as_str());
+    for (present, what) in [
+        (ports || given.publish_all_ports, "publishing ports (-p, -P)"),
+        (given.restart_policy.name != "no", "a restart policy"),
+        (some(&given.volumes_from), "--volumes-from"),
+        (!given.volume_driver.is_empty(), "a volume driver"),
+        (some(&given.links), "--link"),
+        (!given.annotations.is_empty(), "annotations"),
+        (!given.cgroup.is_empty(), "joining a cgroup of another container"),
+        (!["", "host"].contains(&given.userns_mode.as_str()), "--userns"),
+        (given.init == Some(true), "--init"),
+        (!given.storage_opt.is_empty(), "--storage-opt"),
+        (blkio, "block I/O limits"),
+        (!resources.cgroup_parent.is_empty(), "--cgroup-parent"),
+        (resources.devices.as_ref().is_some_and(|list| !list.is_empty()), "--device"),
+        (some(&resources.device_cgroup_rules), "--device-cgroup-rule"),
+        (resources.device_requests.as_ref().is_some_and(|list| !list.is_empty()), "--gpus"),
+        (
+            resources.cpu_realtime_period != 0 || resources.cpu_realtime_runtime != 0,
+            "realtime CPU limits",
+        ),
+        (resources.kernel_memory_tcp != 0, "KernelMemoryTCP"),
+    ] {
+        if present {
+            return Err(Failure::not_yet(what));
+        }
+    }
+    if windows {
+        return Err(Failure::bad_request(
+            "CpuCount, CpuPercent, IOMaximumIOps, IOMaximumBandwidth and Isolation exist on Windows only",
+        ));
+    }
+    if !["runc", "io.containerd.runc.v2", "wharf"].contains(&given.runtime.as_str()) {
+        return Err(Failure::bad_request(format!(
+            "unknown or invalid runtime name: {}",
+            given.runtime
+        )));
+    }
+    restart_conflict(given)
+}
+
+fn restart_conflict(given: &HostConfig) -> Result<()> {
+    if !["no", "always", "on-failure", "unless-stopped"].contains(&given.restart_policy.name.as_str())
+    {
+        return Err(Failure::bad_request(format!(
+            "invalid restart policy: unknown policy '{}'; use one of 'no', 'always', 'on-failure', \
+             or 'unless-stopped'",
+            given.restart_policy.name
+        )));
+    }
+    Ok(())
+}
+
+fn network(mode: &str) -> Result<Network> {
+    match mode {
+        "bridge" => Ok(Network::Bridge),
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        _ if mode.starts_with("container:") => {
+            Err(Failure::not_yet("sharing the network of another container"))
+        }
+        _ => Err(Failure::not_yet(&format!("the user-defined network {mode:?}"))),
+    }
+}
+
+fn log(given: &LogConfig) -> Result<Log> {
+    let options = given.config.iter().flatten();
+    match given.kind.as_str() {
+        "none" => Ok(Log::None),
+        "json-file" => {
+            let Log::JsonFile { mut max_size, mut max_file } = Log::default() else {
+                return Ok(Log::default());
+            };
+            for (key, value) in options {
+                let bad = |why: &str| Failure::bad_request(format!("invalid value {value:?} of log opt {key}: {why}"));
+                match key.as_str() {
+                    "max-size" if value == "-1" => max_size = 0,
+                    "max-size" => {
+                        max_size = types::units::parse_bytes(value)
+                            .ok()
+                            .and_then(|bytes| u64::try_from(bytes).ok())
+                            .filter(|bytes| *bytes > 0)
+                            .ok_or_else(|| bad("must be a size such as 10m"))?;
+                    }
+                    "max-file" => {
+                        max_file = value
+                            .parse()
+                            .ok()
+                            .filter(|count| *count > 0)
+                            .ok_or_else(|| bad("must be a number above 0"))?;
+                    }
+                    "compress" | "labels" | "labels-regex" | "env" | "env-regex" | "tag" | "mode"
+                    | "max-buffer-size" => {
+                        return Err(Failure::not_yet(&format!("log opt {key}")));
+                    }
+                    _ => {
+                        return Err(Failure::bad_request(format!(
+                            "unknown log opt '{key}' for json-file log driver"
+                        )));
+                    }
+                }
+            }
+            Ok(Log::JsonFile { max_size, max_file })
+        }
+        other => Err(Failure::not_yet(&format!("the log driver {other:?}"))),
+    }
+}
+
+fn capabilities(given: Option<&api::Words>, what: &str) -> Result<Vec<String>> {
+    given
+        .map(|words| words.0.as_slice())
+        .unwrap_or_default()
+        .iter()
+        .map(|name| {
+            capability_name(name).ok_or_else(|| {
+                Failure::bad_request(format!("invalid {what}: unknown capability: \"{}\"", {
+                    let upper = name.to_ascii_uppercase();
+                    if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") }
+                }))
+            })
+        })
+        .collect()
+}
+
+fn score(given: &HostConfig) -> Result<Option<i32>> {
+    match i32::try_from(given.oom_score_adj) {
+        Ok(0) => Ok(None),
+        Ok(score @ -1000..=1000) => Ok(Some(score)),
+        _ => Err(Failure::bad_request(format!(
+            "Invalid value {}, range for oom score adj is [-1000, 1000]",
+            given.oom_score_adj
+        ))),
+    }
+}
+
+fn rlimits(given: &HostConfig) -> Vec<Rlimit> {
+    // −1 is "unlimited" in the kernel's words, too.
+    let number = |value: i64| u64::from_ne_bytes(value.to_ne_bytes());
+    given
+        .resources
+        .ulimits
+        .iter()
+        .flatten()
+        .map(|limit| Rlimit {
+            kind: format!("RLIMIT_{}", limit.name.to_ascii_uppercase()),
+            hard: number(limit.hard),
+            soft: number(limit.soft),
+        })
+        .collect()
+}
+
+fn resources(given: &HostConfig) -> Result<Resources> {
+    let limits = &given.resources;
+    let bad = |sentence: &str| Err(Failure::bad_request(sentence));
+    if limits.memory != 0 && limits.memory < MEMORY_MIN {
+        return bad("Minimum memory limit allowed is 6MB");
+    }
+    if limits.memory_swap > 0 && limits.memory == 0 {
+        return bad("You should always set the Memory limit when using Memoryswap limit, see usage");
+    }
+    if limits.memory_swap > 0 && limits.memory_swap < limits.memory {
+        return bad("Minimum memoryswap limit should be larger than memory limit, see usage");
+    }
+    if limits.memory_reservation > 0
+        && limits.memory > 0
+        && limits.memory < limits.memory_reservation
+    {
+        return bad("Minimum memory limit can not be less than memory reservation limit, see usage");
+    }
+    let some = |value: i64| (value != 0).then_some(value);
+    let (quota, period) = cpu_time(given)?;
+    let memory = Memory {
+        limit: some(limits.memory),
+        swap: some(limits.memory_swap),
+        reservation: some(limits.memory_reservation),
+        swappiness: limits.memory_swappiness.and_then(|value| u64::try_from(value).ok()),
+        disable_oom_killer: limits.oom_kill_disable,
+        ..Memory::default()
+    };
+    let cpu = Cpu {
+        shares: u64::try_from(limits.cpu_shares).ok().filter(|shares| *shares != 0),
+        quota,
+        period,
+        burst: None,
+        cpus: limits.cpuset_cpus.clone(),
+        mems: limits.cpuset_mems.clone(),
+        ..Cpu::default()
+    };
+    Ok(Resources {
+        memory: (memory != Memory::default()).then_some(memory),
+        cpu: (cpu != Cpu::default()).then_some(cpu),
+        pids: limits.pids_limit.map(|limit| Pids { limit }),
+        ..Resources::default()
+    })
+}
+
+fn cpu_time(given: &HostConfig) -> Result<(Option<i64>, Option<u64>)> {
+    let limits = &given.resources;
+    if limits.nano_cpus == 0 {
+        let quota = (limits.cpu_quota != 0).then_some(limits.cpu_quota);
+        return Ok((quota, u64::try_from(limits.cpu_period).ok().filter(|period| *period != 0)));
+    }
+    for (set, name) in [(limits.cpu_period, "Period"), (limits.cpu_quota, "Quota")] {
+        if set != 0 {
+            return Err(Failure::bad_request(format!(
+                "Conflicting options: Nano CPUs and CPU {name} cannot both be set."
+            )));
+        }
+    }
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = i64::try_from(cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+    if limits.nano_cpus < 0 || limits.nano_cpus > most {
+        return Err(Failure::bad_request(format!(
+            "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
+        )));
+    }
+    Ok((Some(limits.nano_cpus / 10_000), Some(CPU_PERIOD_US)))
+}
+
+/// `-v SOURCE:TARGET[:OPTIONS]`.
+fn binds(given: &HostConfig) -> Result<Vec<Bind>> {
+    given.binds.iter().flatten().map(|text| bind(text)).collect()
+}
+
+fn bind(text: &str) -> Result<Bind> {
+    let bad = |why: &str| Failure::bad_request(format!("invalid volume specification: '{text}': {why}"));
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target, options) = match parts[..] {
+        [source, target] => (source, target, ""),
+        [source, target, options] => (source, target, options),
+        _ => return Err(Failure::not_yet(&format!("an anonymous volume ({text})"))),
+    };
+    if !source.starts_with('/') {
+        return Err(Failure::not_yet(&format!("a named volume ({source})")));
+    }
+    if !target.starts_with('/') || target == "/" {
+        return Err(bad("invalid mount config for type \"bind\": invalid mount path: '/' mount path must be absolute"));
+    }
+    let mut bind = Bind {
+        source: source.to_owned(),
+        target: clean(target),
+        create: true,
+        ..Bind::default()
+    };
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "ro" => bind.read_only = true,
+            "rw" => {}
+            "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave" => {
+                option.clone_into(&mut bind.propagation);
+            }
+            // SELinux labels mean nothing where SELinux is not.
+            "z" | "Z" => {}
+            "nocopy" | "consistent" | "cached" | "delegated" => {}
+            _ => return Err(bad(&format!("invalid mode: {option}"))),
+        }
+    }
+    Ok(bind)
+}
+
+/// The path without `.`, `..` and doubled slashes, as Go's `path.Clean` has it.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+fn mounts(given: &HostConfig, host: &mut Host) -> Result<()> {
+    for mount in &given.mounts {
+        match mount.kind.as_str() {
+            "bind" => host.binds.push(bind_mount(mount)?),
+            "tmpfs" => {
+                let mut options = Vec::new();
+                if let Some(tmpfs) = &mount.tmpfs_options {
+                    if tmpfs.size_bytes != 0 {
+                        options.push(format!("size={}", tmpfs.size_bytes));
+                    }
+                    if tmpfs.mode != 0 {
+                        options.push(format!("mode={:o}", tmpfs.mode));
+                    }
+                }
+                if mount.read_only {
+                    options.push("ro".to_owned());
+                }
+                if host.tmpfs.insert(clean(&mount.target), options.join(",")).is_some() {
+                    return Err(duplicate(&mount.target));
+                }
+            }
+            "volume" | "image" | "cluster" | "npipe" => {
+                return Err(Failure::not_yet(&format!("a mount of type {:?}", mount.kind)));
+            }
+            other => {
+                return Err(Failure::bad_request(format!("mount type unknown: {other:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bind_mount(mount: &MountRequest) -> Result<Bind> {
+    let invalid = |why: &str| {
+        Failure::bad_request(format!("invalid mount config for type \"bind\": {why}"))
+    };
+    if mount.target.is_empty() {
+        return Err(invalid("field Target must not be empty"));
+    }
+    if mount.source.is_empty() {
+        return Err(invalid("field Source must not be empty"));
+    }
+    if !mount.source.starts_with('/') || !mount.target.starts_with('/') {
+        return Err(invalid(&format!(
+            "invalid mount path: '{}' mount path must be absolute",
+            if mount.source.starts_with('/') { &mount.target } else { &mount.source }
+        )));
+    }
+    if mount.volume_options.is_some() {
+        return Err(Failure::bad_request("VolumeOptions must not be specified on mount type \"bind\""));
+    }
+    let options = mount.bind_options.clone().unwrap_or_default();
+    Ok(Bind {
+        source: mount.source.clone(),
+        target: clean(&mount.target),
+        read_only: mount.read_only,
+        propagation: options.propagation,
+        create: options.create_mountpoint,
+        non_recursive: options.non_recursive,
+    })
+}
+
+fn duplicate(target: &str) -> Failure {
+    Failure::bad_request(format!("Duplicate mount point: {target}"))
+}
+
+fn check_targets(host: &Host) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    for target in host.binds.iter().map(|bind| &bind.target).chain(host.tmpfs.keys()) {
+        if !seen.insert(target) {
+            return Err(duplicate(target));
+        }
+    }
+    Ok(())
+}
+
+fn security(given: &HostConfig, host: &mut Host) -> Result<()> {
+    for option in given.security_opt.iter().flatten() {
+        let (key, value) = option
+            .split_once('=')
+            .or_else(|| option.split_once(':'))
+            .unwrap_or((option.as_str(), "true"));
+        match (key, value) {
+            ("no-new-privileges", "true") => host.no_new_privileges = true,
+            ("no-new-privileges", "false") => host.no_new_privileges = false,
+            ("seccomp", "unconfined") => host.seccomp_unconfined = true,
+            ("seccomp", "builtin") => {}
+            ("systempaths", "unconfined") => host.system_paths_unconfined = true,
+            ("apparmor", "unconfined") | ("label", "disable") => {}
+            ("seccomp", _) => return Err(Failure::not_yet("a seccomp profile of one's own")),
+            ("apparmor" | "label", _) => {
+                return Err(Failure::not_yet(&format!("--security-opt {option}")));
+            }
+            _ => {
+                return Err(Failure::bad_request(format!(
+                    "invalid --security-opt 2: {option:?}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binds_as_people_write_them() {
+        let parsed = bind("/a:/b/../c/:ro,rslave").map_err(|e| e.message).unwrap();
+        assert_eq!((parsed.target.as_str(), parsed.read_only), ("/c", true));
+        assert_eq!(parsed.propagation, "rslave");
+        assert!(bind("name:/b").is_err());
+        assert!(bind("/a:/b:bad").is_err());
+        assert!(bind("/a:/").is_err());
+    }
+
+    #[test]
+    fn defaults_are_docker_s() {
+        let host = with_defaults(HostConfig::default(), ApiVersion::MAX);
+        assert_eq!(host.network_mode, "bridge");
+        assert_eq!(host.shm_size, 67_108_864);
+        assert_eq!(host.masked_paths.as_ref().map(Vec::len), Some(12));
+        assert!(super::host(&host).is_ok());
+    }
+
+    #[test]
+    fn limits() {
+        let mut given = with_defaults(HostConfig::default(), ApiVersion::MAX);
+        given.resources.nano_cpus = 500_000_000;
+        given.resources.memory = 64 << 20;
+        let host = super::host(&given).map_err(|e| e.message).unwrap();
+        let cpu = host.resources.cpu.unwrap();
+        assert_eq!((cpu.quota, cpu.period), (Some(50_000), Some(100_000)));
+        given.resources.memory = 1 << 20;
+        let refused = super::host(&given).unwrap_err();
+        assert_eq!(refused.message, "Minimum memory limit allowed is 6MB");
+    }
+
+    #[test]
+    fn what_cannot_be_obeyed_is_refused() {
+        let mut given = with_defaults(HostConfig::default(), ApiVersion::MAX);
+        given.restart_policy.name = "always".to_owned();
+        assert_eq!(super::host(&given).unwrap_err().message, "a restart policy is not built yet");
+    }
+}

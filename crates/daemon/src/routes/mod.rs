@@ -1,0 +1,15 @@
+//! One function per operation, one file per noun.
+
+pub(crate) mod attach;
+pub(crate) mod container;
+pub(crate) mod container_create;
+pub(crate) mod container_list;
+mod create_host;
+pub(crate) mod event;
+pub(crate) mod exec;
+pub(crate) mod image;
+pub(crate) mod logs;
+pub(crate) mod not_yet;
+pub(crate) mod swarm;
+pub(crate) mod system;
+pub(crate) mod trace;

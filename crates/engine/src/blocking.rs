@@ -1,0 +1,24 @@
+//! The only door from async to the sync rooms, with a bounded number of threads.
+
+use tokio::sync::Semaphore;
+
+/// At most this many blocking jobs at once: enough to overlap fsyncs, few enough that a burst of
+/// starts does not become a burst of threads.
+const THREADS: usize = 16;
+
+static ROOM: Semaphore = Semaphore::const_new(THREADS);
+
+/// Runs `job` on a thread that may block, and returns what it returns. A panic in the job goes on
+/// in the caller, who is one request.
+pub(crate) async fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+    let _permit = ROOM.acquire().await.expect("the semaphore is never closed");
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let task = tokio::task::spawn_blocking(job);
+    match task.await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(cancelled) => unreachable!("blocking jobs are not cancelled: {cancelled}"),
+        },
+    }
+}

@@ -1,0 +1,239 @@
+//! `create`: a request and an image become a record and a writable layer. Nothing is mounted.
+
+use std::time::Instant;
+
+use meta::Read;
+use types::oci::image::ImageConfig;
+use types::ContainerId;
+
+use super::cell::Cell;
+use super::record::{CONTAINERS, Config, Host, NAMES, Network, Record, STATES};
+use super::state::State;
+use crate::config::Bridge;
+use crate::error::{Error, Result};
+use crate::{Engine, blocking, now_ns};
+
+/// What a face asks for.
+#[derive(Clone, Debug)]
+pub struct CreateRequest {
+    /// The name, with or without slash; none: a random one.
+    pub name: Option<String>,
+    /// What process 1 is.
+    pub config: Config,
+    /// How it runs.
+    pub host: Host,
+    /// The face's own documents, given back by inspect.
+    pub face: serde_json::Value,
+}
+
+/// A created container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// Its id.
+    pub id: ContainerId,
+    /// Sentences for the user.
+    pub warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Creates a container.
+    pub async fn create(&self, request: CreateRequest) -> Result<Created> {
+        let since = Instant::now();
+        let engine = self.clone();
+        let (cell, warnings) = blocking::run(move || engine.create_record(request)).await?;
+        self.clock().note("create", cell.id, since);
+        self.container_event(&cell, "create", &[]);
+        Ok(Created { id: cell.id, warnings })
+    }
+
+    fn create_record(&self, request: CreateRequest) -> Result<(std::sync::Arc<Cell>, Vec<String>)> {
+        let CreateRequest { name, mut config, mut host, face } = request;
+        let image = self.image_for(&config.image)?;
+        let warnings = merge(&mut config, &image.config);
+        if config.argv().is_empty() {
+            return Err(Error::invalid("no command specified"));
+        }
+        if host.network == Network::Bridge && self.config().bridge == Bridge::None {
+            host.network = Network::None;
+        }
+        for bind in &host.binds {
+            if !bind.create && !std::path::Path::new(&bind.source).exists() {
+                return Err(Error::invalid(format!(
+                    "invalid mount config for type \"bind\": bind source path does not exist: {}",
+                    bind.source
+                )));
+            }
+        }
+        let id = new_id()?;
+        let (name, owner) = self.claim_name(name, id)?;
+        if let Some(owner) = owner {
+            return Err(name_conflict(&name, owner));
+        }
+        if config.hostname.is_empty() && !host.uts_host {
+            config.hostname = id.short();
+        }
+        let snapshot = self.images().prepare(&self.meta().read()?, image.id)?;
+        let record = Record {
+            id,
+            name: name.clone(),
+            created_ns: now_ns(),
+            image_id: image.id,
+            config,
+            host,
+            snapshot,
+            endpoint: None,
+            face,
+        };
+        let done = self.make_directory(&record).and_then(|()| {
+            self.meta().write(|txn| {
+                if let Some(owner) = txn.get(&NAMES, &name)? {
+                    return Err(name_conflict(&name, owner));
+                }
+                txn.put(&NAMES, &name, &id)?;
+                txn.put(&CONTAINERS, &id.to_string(), &record)?;
+                txn.put(&STATES, &id.to_string(), &State::created())?;
+                Ok(())
+            })
+        });
+        if let Err(error) = done {
+            self.discard(&record);
+            return Err(error);
+        }
+        let cell = Cell::new(record, State::created());
+        self.cells_mut(|cells| cells.insert(name, std::sync::Arc::clone(&cell)));
+        Ok((cell, warnings))
+    }
+
+    /// Checks a name, or draws one; tells who has it already.
+    fn claim_name(
+        &self,
+        name: Option<String>,
+        id: ContainerId,
+    ) -> Result<(String, Option<ContainerId>)> {
+        let owner = |name: &str| self.cells(|cells| cells.owner_of(name));
+        if let Some(name) = name {
+            let name = checked_name(&name)?;
+            let owner = owner(&name);
+            return Ok((name, owner));
+        }
+        for retry in 0..6 {
+            let mut name = types::name::random(self.random_u64()?);
+            if retry > 2 {
+                // The words are used up: a digit makes room.
+                name.push_str(&retry.to_string());
+            }
+            if owner(&name).is_none() {
+                return Ok((name, None));
+            }
+        }
+        Ok((id.short(), None))
+    }
+}
+
+/// Returns the name without slash, or Docker's sentence about it.
+pub(crate) fn checked_name(name: &str) -> Result<String> {
+    let bare = name.strip_prefix('/').unwrap_or(name);
+    if types::name::check(bare).is_ok() {
+        return Ok(bare.to_owned());
+    }
+    Err(Error::invalid(format!(
+        "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+    )))
+}
+
+pub(crate) fn name_conflict(name: &str, owner: ContainerId) -> Error {
+    Error::conflict(format!(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{owner}\". You \
+         have to remove (or rename) that container to be able to reuse that name."
+    ))
+}
+
+fn new_id() -> Result<ContainerId> {
+    loop {
+        let mut bytes = [0; 32];
+        sys::random::fill(&mut bytes).map_err(|e| Error::internal("drawing an id", e))?;
+        if let Some(id) = ContainerId::from_random(bytes) {
+            return Ok(id);
+        }
+    }
+}
+
+/// What the request does not say, the image says (moby's rules: a new entrypoint drops the image's
+/// command). Returns what the user should know.
+fn merge(config: &mut Config, image: &ImageConfig) -> Vec<String> {
+    let Some(defaults) = &image.config else { return Vec::new() };
+    if config.user.is_empty() {
+        config.user.clone_from(&defaults.user);
+    }
+    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    let inherited: Vec<String> = defaults
+        .env
+        .iter()
+        .filter(|entry| !config.env.iter().any(|own| name(own) == name(entry)))
+        .cloned()
+        .collect();
+    config.env.extend(inherited);
+    for (label, value) in defaults.labels.iter().flatten() {
+        config.labels.entry(label.clone()).or_insert_with(|| value.clone());
+    }
+    // An empty list is how a client says "none": `--entrypoint ""` comes as [""].
+    let cleared = config.entrypoint.as_ref().is_some_and(|words| words == &[String::new()]);
+    if config.entrypoint.as_ref().is_none_or(Vec::is_empty) {
+        if config.cmd.as_ref().is_none_or(Vec::is_empty) {
+            config.cmd.clone_from(&defaults.cmd);
+        }
+        config.entrypoint.clone_from(&defaults.entrypoint);
+    } else if cleared {
+        config.entrypoint = None;
+    }
+    if config.working_dir.is_empty() {
+        config.working_dir.clone_from(&defaults.working_dir);
+    }
+    if config.stop_signal.is_empty() {
+        config.stop_signal.clone_from(&defaults.stop_signal);
+    }
+    if defaults.volumes.is_empty() {
+        return Vec::new();
+    }
+    let paths: Vec<&str> = defaults.volumes.keys().map(String::as_str).collect();
+    vec![format!(
+        "anonymous volumes are not built yet: {} of the image stays in the container's own layer",
+        paths.join(", ")
+    )]
+}
+
+#[cfg(test)]
+mod tests {
+    use types::oci::image::ContainerDefaults;
+
+    use super::*;
+
+    fn words(words: &[&str]) -> Option<Vec<String>> {
+        Some(words.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    #[test]
+    fn the_image_fills_what_the_request_leaves_open() {
+        let image = ImageConfig {
+            config: Some(ContainerDefaults {
+                entrypoint: words(&["/entry"]),
+                cmd: words(&["a"]),
+                env: vec!["A=image".to_owned(), "B=image".to_owned()],
+                ..ContainerDefaults::default()
+            }),
+            ..ImageConfig::default()
+        };
+        for (entrypoint, cmd, argv) in [
+            (None, None, vec!["/entry", "a"]),
+            (None, words(&["b"]), vec!["/entry", "b"]),
+            (words(&["/own"]), None, vec!["/own"]),
+            (words(&[""]), words(&["b"]), vec!["b"]),
+        ] {
+            let mut config = Config { entrypoint, cmd, ..Config::default() };
+            config.env = vec!["A=own".to_owned()];
+            merge(&mut config, &image);
+            assert_eq!(config.argv(), argv);
+            assert_eq!(config.env, ["A=own", "B=image"]);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Containers: one file per verb.
+
+pub(crate) mod attach;
+pub(crate) mod cell;
+pub(crate) mod create;
+pub(crate) mod exec;
+pub(crate) mod list;
+mod logs;
+mod network;
+pub mod record;
+mod remove;
+mod restore;
+mod spec;
+mod start;
+pub mod state;
+mod stop;
+mod top;
+mod user;
+mod wait;
+mod world;
+
+pub use attach::Attachable;
+pub use create::{CreateRequest, Created};
+pub use exec::{Exec, ExecConfig, ExecState};
+pub use list::{Processes, Snapshot};
+pub use logs::{LogRequest, LogStream};
+pub use spec::{MASKED_PATHS, READONLY_PATHS, capability_name};
+pub use wait::Waiting;

@@ -1,0 +1,189 @@
+//! The cold record of a container: everything that was decided when it was created.
+
+use std::collections::BTreeMap;
+
+use meta::Table;
+use serde::{Deserialize, Serialize};
+use types::{ContainerId, Digest};
+
+use super::state::State;
+
+pub(crate) const CONTAINERS: Table<Record> = Table::new("container");
+pub(crate) const STATES: Table<State> = Table::new("container_state");
+/// Name without slash → container id.
+pub(crate) const NAMES: Table<ContainerId> = Table::new("name");
+
+/// A container as it was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name, without slash.
+    pub name: String,
+    /// When, in nanoseconds since 1970.
+    pub created_ns: i64,
+    /// The image it was made from.
+    pub image_id: Digest,
+    /// What process 1 is.
+    pub config: Config,
+    /// How it runs.
+    pub host: Host,
+    /// Its writable layer.
+    pub snapshot: image::Snapshot,
+    /// Its place in the default bridge, while it has one.
+    #[serde(default)]
+    pub endpoint: Option<net::EndpointRecord>,
+    /// The documents of the face that made it, for a faithful inspect; the engine never reads them.
+    pub face: serde_json::Value,
+}
+
+/// What process 1 is: the request, with what the image says where the request says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Host name; empty: the short id.
+    pub hostname: String,
+    /// NIS domain.
+    pub domainname: String,
+    /// `uid[:gid]` or names.
+    pub user: String,
+    /// Give it a terminal.
+    pub tty: bool,
+    /// Keep stdin open for attach.
+    pub open_stdin: bool,
+    /// Close stdin when the first attached client ends.
+    pub stdin_once: bool,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// Arguments.
+    pub cmd: Option<Vec<String>>,
+    /// First words.
+    pub entrypoint: Option<Vec<String>>,
+    /// The image as it was asked for.
+    pub image: String,
+    /// Where it starts.
+    pub working_dir: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// What `stop` sends; empty: SIGTERM.
+    pub stop_signal: String,
+    /// How long `stop` waits, in seconds.
+    pub stop_timeout_s: Option<i64>,
+}
+
+impl Config {
+    /// Returns program and arguments.
+    pub fn argv(&self) -> Vec<String> {
+        self.entrypoint.iter().chain(&self.cmd).flatten().cloned().collect()
+    }
+}
+
+/// How a container runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Host {
+    /// Directories and files of the host.
+    pub binds: Vec<Bind>,
+    /// Its network.
+    pub network: Network,
+    /// Where output goes.
+    pub log: Log,
+    /// Remove it when it ends.
+    pub auto_remove: bool,
+    /// Root file system cannot be written.
+    pub read_only: bool,
+    /// All of the host but its namespaces.
+    pub privileged: bool,
+    /// Capabilities beside the default ones, `CAP_X` or `ALL`.
+    pub cap_add: Vec<String>,
+    /// Default capabilities that it does not get.
+    pub cap_drop: Vec<String>,
+    /// prctl(PR_SET_NO_NEW_PRIVS).
+    pub no_new_privileges: bool,
+    /// No system call filter.
+    pub seccomp_unconfined: bool,
+    /// A profile of the user's in place of the default one.
+    pub seccomp: Option<types::oci::runtime::Seccomp>,
+    /// No masked and read-only paths.
+    pub system_paths_unconfined: bool,
+    /// Limits.
+    pub resources: types::oci::runtime::Resources,
+    /// Bytes of /dev/shm; 0: 64 MiB.
+    pub shm_size: u64,
+    /// Mount point → options.
+    pub tmpfs: BTreeMap<String, String>,
+    /// Namespaced kernel settings.
+    pub sysctls: BTreeMap<String, String>,
+    /// Resource limits of processes.
+    pub rlimits: Vec<types::oci::runtime::Rlimit>,
+    /// oom_score_adj.
+    pub oom_score_adj: Option<i32>,
+    /// Supplementary groups, names or numbers.
+    pub group_add: Vec<String>,
+    /// `host` for the host's pid namespace.
+    pub pid_host: bool,
+    /// The host's ipc namespace.
+    pub ipc_host: bool,
+    /// The host's uts namespace.
+    pub uts_host: bool,
+    /// The cgroup namespace is its own.
+    pub cgroupns_private: bool,
+    /// `name:address` lines for /etc/hosts.
+    pub extra_hosts: Vec<String>,
+    /// Name servers in place of the host's.
+    pub dns: Vec<String>,
+    /// Search domains.
+    pub dns_search: Vec<String>,
+    /// resolv.conf options.
+    pub dns_options: Vec<String>,
+}
+
+/// A directory or file of the host in the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// On the host, absolute.
+    pub source: String,
+    /// In the container, absolute.
+    pub target: String,
+    /// Cannot be written.
+    pub read_only: bool,
+    /// `rprivate`, …
+    pub propagation: String,
+    /// Make the source directory when it is missing (`-v`, not `--mount`).
+    pub create: bool,
+    /// Without the mounts below it.
+    pub non_recursive: bool,
+}
+
+/// Which network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// Loopback only.
+    None,
+    /// The host's.
+    Host,
+    /// The default bridge.
+    #[default]
+    Bridge,
+}
+
+/// Where output goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Log {
+    /// Nowhere.
+    None,
+    /// Docker's json-file.
+    JsonFile {
+        /// Bytes per file; 0: no limit.
+        max_size: u64,
+        /// Files kept.
+        max_file: u32,
+    },
+}
+
+impl Default for Log {
+    /// 5 files of 20 MB: a log never fills the disk unless its owner says so.
+    fn default() -> Self {
+        Self::JsonFile { max_size: 20_000_000, max_file: 5 }
+    }
+}

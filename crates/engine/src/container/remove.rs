@@ -1,0 +1,128 @@
+//! `rm`, `rename`: a container leaves, or gets another name.
+
+use std::sync::Arc;
+
+use super::cell::Cell;
+use super::create::{checked_name, name_conflict};
+use super::record::{CONTAINERS, NAMES, Record, STATES};
+use crate::error::{Error, Result};
+use crate::{Engine, blocking};
+use meta::Read;
+
+impl Engine {
+    /// Removes a container; a running one only by force.
+    pub async fn remove(&self, typed: &str, force: bool) -> Result<()> {
+        let cell = self.find(typed)?;
+        let _verb = cell.verb.lock().await;
+        let state = cell.state();
+        if state.removed {
+            return Err(Error::not_found(format!("No such container: {typed}")));
+        }
+        if state.status.is_running() {
+            if !force {
+                let how = if state.status == super::state::Status::Paused {
+                    "container is paused and must be unpaused first"
+                } else {
+                    "container is running: stop the container before removing or force remove"
+                };
+                let sentence = format!("cannot remove container \"{}\": {how}", typed.trim_start_matches('/'));
+                return Err(Error::conflict(sentence));
+            }
+            self.thaw_and_kill(&cell).await?;
+        }
+        self.remove_locked(&cell).await
+    }
+
+    async fn thaw_and_kill(&self, cell: &Arc<Cell>) -> Result<()> {
+        if let Some(shim) = cell.shim() {
+            // A frozen process cannot die; that it is not frozen is no error here.
+            drop(shim.ask(shim::protocol::Request::Freeze { frozen: false }, &[]).await);
+        }
+        self.kill_locked(cell).await
+    }
+
+    pub(crate) async fn remove_locked(&self, cell: &Arc<Cell>) -> Result<()> {
+        if cell.state().removed {
+            // It removed itself at its end.
+            return Ok(());
+        }
+        self.forget(cell).await
+    }
+
+    /// One commit takes the container out of the records; then everybody is told; the rest is
+    /// cleaning.
+    pub(crate) async fn forget(&self, cell: &Arc<Cell>) -> Result<()> {
+        let record = cell.record();
+        let engine = self.clone();
+        let gone = Arc::clone(&record);
+        blocking::run(move || engine.delete_records(&gone)).await?;
+        self.cells_mut(|cells| cells.remove(cell.id));
+        self.container_event(cell, "destroy", &[]);
+        let mut state = cell.state();
+        state.removed = true;
+        cell.set_state(state);
+        self.release_network(cell);
+        self.dismiss(cell).await;
+        let engine = self.clone();
+        blocking::run(move || engine.discard(&record)).await;
+        Ok(())
+    }
+
+    fn delete_records(&self, record: &Record) -> Result<()> {
+        self.meta().write(|txn| {
+            let id = record.id.to_string();
+            txn.delete(&CONTAINERS, &id)?;
+            txn.delete(&STATES, &id)?;
+            // The name as it is now: the record may be older than a rename.
+            for (name, owner) in txn.scan(&NAMES)? {
+                if owner == record.id {
+                    txn.delete(&NAMES, &name)?;
+                }
+            }
+            if let Some(endpoint) = &record.endpoint {
+                self.networks()
+                    .release(txn, endpoint)
+                    .map_err(|e| Error::internal("giving an address back", e))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives a container another name.
+    pub async fn rename(&self, typed: &str, new: &str) -> Result<()> {
+        let cell = self.find(typed)?;
+        if new.is_empty() || new == "/" {
+            return Err(Error::invalid("Neither old nor new names may be empty"));
+        }
+        let prefix = "Error when allocating new name: ";
+        let new = checked_name(new).map_err(|e| Error::new(e.kind(), format!("{prefix}{e}")))?;
+        let _verb = cell.verb.lock().await;
+        let mut record = (*cell.record()).clone();
+        if record.name == new {
+            return Err(Error::invalid(
+                "Renaming a container with the same name as its current name",
+            ));
+        }
+        let old = std::mem::replace(&mut record.name, new.clone());
+        let engine = self.clone();
+        let saved = record.clone();
+        let former = old.clone();
+        blocking::run(move || {
+            engine.meta().write(|txn| {
+                if let Some(owner) = txn.get(&NAMES, &saved.name)? {
+                    let error = name_conflict(&saved.name, owner);
+                    return Err(Error::new(error.kind(), format!("{prefix}{error}")));
+                }
+                txn.delete(&NAMES, &former)?;
+                txn.put(&NAMES, &saved.name, &saved.id)?;
+                txn.put(&CONTAINERS, &saved.id.to_string(), &saved)?;
+                Ok(())
+            })
+        })
+        .await?;
+        self.cells_mut(|cells| cells.rename(cell.id, new));
+        cell.set_record(record);
+        self.container_event(&cell, "rename", &[("oldName", &format!("/{old}"))]);
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! What a new daemon does before it answers: it believes the disk, asks the shims, and repairs the
+//! difference. Nothing that runs is disturbed.
+
+use std::sync::Arc;
+
+use meta::Read;
+use shim::protocol::{Exit, Phase, Reply, Request};
+
+use super::cell::Cell;
+use super::record::{CONTAINERS, Record, STATES};
+use super::state::{State, Status};
+use crate::error::Result;
+use crate::shim_client::Shim;
+use crate::{Engine, blocking, now_ns};
+
+impl Engine {
+    /// Reads all records and adopts what runs.
+    pub(crate) async fn restore(&self) -> Result<()> {
+        let engine = self.clone();
+        let records = blocking::run(move || engine.read_records()).await?;
+        let mut running = Vec::new();
+        for (record, state) in records {
+            let alive = state.status.is_running();
+            let name = record.name.clone();
+            let cell = Cell::new(record, state);
+            self.cells_mut(|cells| cells.insert(name, Arc::clone(&cell)));
+            if alive || cell.record().host.auto_remove {
+                running.push(cell);
+            }
+        }
+        for cell in running {
+            self.adopt(&cell).await;
+        }
+        let engine = self.clone();
+        blocking::run(move || engine.sweep()).await
+    }
+
+    fn read_records(&self) -> Result<Vec<(Record, State)>> {
+        let view = self.meta().read()?;
+        let mut all = Vec::new();
+        for (key, record) in view.scan(&CONTAINERS)? {
+            let state = view.get(&STATES, &key)?.unwrap_or_else(State::created);
+            all.push((record, state));
+        }
+        Ok(all)
+    }
+
+    /// Connects to the shim of a container that ran when the last daemon ended.
+    async fn adopt(&self, cell: &Arc<Cell>) {
+        let state = cell.state();
+        if !state.status.is_running() {
+            // `--rm` and ended, or never started: the daemon died before it could remove it.
+            if state.status == Status::Exited
+                && let Err(error) = self.forget(cell).await
+            {
+                tracing::warn!(%error, id = %cell.id, "removing a leftover container");
+            }
+            return;
+        }
+        match self.greet(cell).await {
+            Some(exit) => self.ended(cell, exit).await,
+            None if cell.shim().is_some() => {
+                tracing::info!(id = %cell.id, "adopted");
+            }
+            None => match self.exit_record(cell.id) {
+                Some(exit) if exit.finished_ns >= state.started_ns.unwrap_or(0) => {
+                    self.ended(cell, exit).await;
+                }
+                _ => self.shim_died(cell).await,
+            },
+        }
+    }
+
+    /// Says hello; returns the end of the container if it ended meanwhile.
+    async fn greet(&self, cell: &Arc<Cell>) -> Option<Exit> {
+        let path = self.layout().shim_socket(cell.id);
+        let socket = Shim::connect(&path).ok()?;
+        let (shim, events) = Shim::new(socket).ok()?;
+        let shim = Arc::new(shim);
+        let (Reply::Hello(status), _) = shim.call(Request::Hello, &[]).await.ok()? else {
+            return None;
+        };
+        if status.id != cell.id.to_string() {
+            return None;
+        }
+        cell.set_shim(Some(Arc::clone(&shim)));
+        match status.phase {
+            Phase::Running => {
+                let before = cell.state();
+                if before.pid != status.pid {
+                    cell.set_state(before.running(status.pid, status.start_time, now_ns()));
+                }
+                self.mind(Arc::clone(cell), events, None);
+                None
+            }
+            Phase::Stopped => status.exit.or_else(|| self.exit_record(cell.id)),
+            // The daemon died between create and start: nobody was told that it runs.
+            Phase::Empty | Phase::Created => {
+                drop(shim.ask(Request::Delete, &[]).await);
+                cell.set_shim(None);
+                Some(Exit { code: 137, oom: false, finished_ns: now_ns() })
+            }
+        }
+    }
+
+    /// Removes what no record owns: directories, cgroups and sockets that a killed daemon left.
+    fn sweep(&self) -> Result<()> {
+        let known: std::collections::HashSet<String> = self
+            .cells(crate::names::Cells::all)
+            .iter()
+            .map(|cell| cell.id.to_string())
+            .collect();
+        for dir in [self.layout().containers(), self.layout().shims()] {
+            for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if known.contains(&name) {
+                    continue;
+                }
+                if let Ok(id) = name.parse() {
+                    self.kill_cgroup(id);
+                }
+                if let Err(error) = super::world::remove_tree(&dir, &name) {
+                    tracing::warn!(%error, path = %entry.path().display(), "sweeping");
+                }
+            }
+        }
+        self.sweep_cgroups(&known);
+        let view = self.meta().read()?;
+        let live = self.cells(crate::names::Cells::all);
+        let keys: Vec<_> = live.iter().map(|cell| cell.record().snapshot.clone()).collect();
+        self.images().sweep(&view, &keys)?;
+        Ok(())
+    }
+}

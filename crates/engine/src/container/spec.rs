@@ -1,0 +1,424 @@
+//! Pure: from a container's record to the Spec that the runtime obeys.
+
+use types::oci::runtime::{
+    Capabilities, Device, DeviceRule, Linux, Memory, Namespace, Process, Resources, Root, Spec, SpecMount, User,
+};
+
+use super::record::{Config, Host, Network, Record};
+
+/// Capabilities of a container that asks for nothing (security reference §4).
+const DEFAULT_CAPABILITIES: [&str; 14] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+];
+
+/// All capabilities in the kernel's order (include/uapi/linux/capability.h).
+const ALL_CAPABILITIES: [&str; 41] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+];
+
+/// Paths that a container must not read.
+pub const MASKED_PATHS: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// Paths that a container must not write.
+pub const READONLY_PATHS: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_SHM_BYTES: u64 = 64 << 20;
+
+/// What the machine and the image say beside the record.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    /// The process's user as numbers, found in the container's own files.
+    pub(crate) user: User,
+    /// HOME of that user.
+    pub(crate) home: String,
+    /// Path of the cgroup below each hierarchy's root.
+    pub(crate) cgroups_path: String,
+    /// The container's directory on the host (hosts, hostname, resolv.conf).
+    pub(crate) dir: String,
+    /// The host's own devices, for a privileged container.
+    pub(crate) devices: Vec<Device>,
+}
+
+/// Returns the Spec of a container.
+pub(crate) fn spec(record: &Record, facts: &Facts) -> Spec {
+    let (config, host) = (&record.config, &record.host);
+    Spec {
+        oci_version: "1.2.1".to_owned(),
+        process: Some(process(config, host, facts)),
+        root: Some(Root { path: "rootfs".to_owned(), readonly: host.read_only }),
+        hostname: if host.uts_host { String::new() } else { hostname(record) },
+        domainname: config.domainname.clone(),
+        mounts: mounts(host, facts),
+        annotations: std::collections::BTreeMap::default(),
+        linux: Some(linux(host, facts)),
+    }
+}
+
+/// Returns the host name of a container.
+pub(crate) fn hostname(record: &Record) -> String {
+    if record.config.hostname.is_empty() {
+        record.id.short()
+    } else {
+        record.config.hostname.clone()
+    }
+}
+
+/// Returns a process of a container, the first one or an additional one.
+pub(crate) fn process(config: &Config, host: &Host, facts: &Facts) -> Process {
+    let capabilities = capabilities(host);
+    let root = facts.user.uid == 0;
+    Process {
+        terminal: config.tty,
+        console_size: None,
+        user: facts.user.clone(),
+        args: config.argv(),
+        env: environment(config, &facts.home),
+        cwd: if config.working_dir.is_empty() { "/".to_owned() } else { config.working_dir.clone() },
+        capabilities: Some(Capabilities {
+            bounding: capabilities.clone(),
+            effective: if root { capabilities.clone() } else { Vec::new() },
+            permitted: if root { capabilities } else { Vec::new() },
+            inheritable: Vec::new(),
+            ambient: Vec::new(),
+        }),
+        rlimits: host.rlimits.clone(),
+        no_new_privileges: host.no_new_privileges,
+        apparmor_profile: String::new(),
+        oom_score_adj: host.oom_score_adj,
+    }
+}
+
+/// PATH, HOSTNAME and TERM come first, as dockerd has them; what the user says takes their place.
+/// `-e NAME` without a value takes NAME away. HOME is the user's, unless somebody says otherwise.
+fn environment(config: &Config, home: &str) -> Vec<String> {
+    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    let mut env = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={}", config.hostname)];
+    if config.tty {
+        env.push("TERM=xterm".to_owned());
+    }
+    for entry in &config.env {
+        let at = env.iter().position(|known| name(known) == name(entry));
+        match (at, entry.contains('=')) {
+            (Some(at), true) => env[at].clone_from(entry),
+            (Some(at), false) => drop(env.remove(at)),
+            (None, true) => env.push(entry.clone()),
+            (None, false) => {}
+        }
+    }
+    if !env.iter().any(|entry| name(entry) == "HOME") {
+        env.push(format!("HOME={home}"));
+    }
+    env
+}
+
+/// Returns the capability names of a container, in the kernel's order.
+pub(crate) fn capabilities(host: &Host) -> Vec<String> {
+    if host.privileged {
+        return ALL_CAPABILITIES.map(str::to_owned).to_vec();
+    }
+    let listed = |list: &[String], name: &str| list.iter().any(|item| item == name);
+    let drop_all = listed(&host.cap_drop, "ALL");
+    let add_all = listed(&host.cap_add, "ALL");
+    ALL_CAPABILITIES
+        .into_iter()
+        .filter(|name| {
+            if listed(&host.cap_drop, name) {
+                return false;
+            }
+            listed(&host.cap_add, name)
+                || add_all
+                || (!drop_all && DEFAULT_CAPABILITIES.contains(name))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Brings a capability's name to its full form; `None` if there is no such capability.
+pub fn capability_name(name: &str) -> Option<String> {
+    let upper = name.to_ascii_uppercase();
+    if upper == "ALL" {
+        return Some(upper);
+    }
+    let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
+    ALL_CAPABILITIES.contains(&full.as_str()).then_some(full)
+}
+
+fn mount(kind: &str, destination: &str, options: &[&str]) -> SpecMount {
+    SpecMount {
+        destination: destination.to_owned(),
+        kind: kind.to_owned(),
+        source: kind.to_owned(),
+        options: options.iter().map(|&option| option.to_owned()).collect(),
+    }
+}
+
+fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
+    let write = if host.privileged { "rw" } else { "ro" };
+    let shm = if host.shm_size == 0 { DEFAULT_SHM_BYTES } else { host.shm_size };
+    let shm = format!("size={shm}");
+    let mut all = vec![
+        mount("proc", "/proc", &["nosuid", "noexec", "nodev"]),
+        mount("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount(
+            "devpts",
+            "/dev/pts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
+        mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", write]),
+        mount("cgroup", "/sys/fs/cgroup", &[write, "nosuid", "noexec", "nodev"]),
+        mount("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
+        mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
+    ];
+    all[6].source = "shm".to_owned();
+    let user = |path: &str| {
+        host.binds.iter().any(|bind| bind.target == path) || host.tmpfs.contains_key(path)
+    };
+    all.retain(|mount| !user(&mount.destination));
+    for (name, target) in
+        [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")]
+    {
+        if !user(target) {
+            all.push(SpecMount {
+                destination: target.to_owned(),
+                kind: "bind".to_owned(),
+                source: format!("{}/{name}", facts.dir),
+                options: vec!["rbind".to_owned(), "rprivate".to_owned()],
+            });
+        }
+    }
+    for (target, options) in &host.tmpfs {
+        let mut mount = mount("tmpfs", target, &["noexec", "nosuid", "nodev", "rprivate"]);
+        mount.options.extend(
+            options.split(',').filter(|option| !option.is_empty()).map(str::to_owned),
+        );
+        all.push(mount);
+    }
+    all.extend(host.binds.iter().map(|bind| SpecMount {
+        destination: bind.target.clone(),
+        kind: "bind".to_owned(),
+        source: bind.source.clone(),
+        options: vec![
+            if bind.non_recursive { "bind" } else { "rbind" }.to_owned(),
+            if bind.read_only { "ro" } else { "rw" }.to_owned(),
+            if bind.propagation.is_empty() { "rprivate" } else { &bind.propagation }.to_owned(),
+        ],
+    }));
+    // A mount never hides one that was asked for below it (stable: equal depths keep their order).
+    all.sort_by_key(|mount| mount.destination.trim_end_matches('/').matches('/').count());
+    all
+}
+
+fn linux(host: &Host, facts: &Facts) -> Linux {
+    let new = |kind: &str| Namespace { kind: kind.to_owned(), path: String::new() };
+    let mut namespaces = vec![new("mount")];
+    for (kind, shared) in [
+        ("pid", host.pid_host),
+        ("ipc", host.ipc_host),
+        ("uts", host.uts_host),
+        ("network", host.network == Network::Host),
+        ("cgroup", !host.cgroupns_private),
+    ] {
+        if !shared {
+            namespaces.push(new(kind));
+        }
+    }
+    let open = host.privileged || host.system_paths_unconfined;
+    let paths = |list: &[&str]| {
+        if open { Vec::new() } else { list.iter().map(|&path| path.to_owned()).collect() }
+    };
+    let seccomp = if host.privileged || host.seccomp_unconfined {
+        None
+    } else if let Some(profile) = &host.seccomp {
+        Some(profile.clone())
+    } else {
+        None
+    };
+    Linux {
+        sysctl: sysctls(host),
+        resources: Some(resources(host)),
+        cgroups_path: facts.cgroups_path.clone(),
+        namespaces,
+        devices: facts.devices.clone(),
+        seccomp,
+        masked_paths: paths(&MASKED_PATHS),
+        readonly_paths: paths(&READONLY_PATHS),
+        rootfs_propagation: String::new(),
+    }
+}
+
+/// Ping and low ports need no capability in a network namespace of its own, as in Docker.
+fn sysctls(host: &Host) -> std::collections::BTreeMap<String, String> {
+    let mut all = host.sysctls.clone();
+    if host.network != Network::Host {
+        for (name, value) in
+            [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")]
+        {
+            all.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    all
+}
+
+fn resources(host: &Host) -> Resources {
+    let mut resources = host.resources.clone();
+    if host.privileged {
+        resources.devices = vec![DeviceRule { allow: true, access: "rwm".to_owned(), ..DeviceRule::default() }];
+    } else {
+        let mut rules = default_device_rules();
+        rules.append(&mut resources.devices);
+        resources.devices = rules;
+    }
+    // As Docker: a limit without a word on swap allows as much swap again.
+    if let Some(Memory { limit: Some(limit), swap, .. }) = &mut resources.memory
+        && *limit > 0
+        && swap.is_none_or(|swap| swap == 0)
+    {
+        *swap = Some(*limit * 2);
+    }
+    resources
+}
+
+fn default_device_rules() -> Vec<DeviceRule> {
+    let rule = |allow, kind: &str, major, minor, access: &str| DeviceRule {
+        allow,
+        kind: kind.to_owned(),
+        major,
+        minor,
+        access: access.to_owned(),
+    };
+    let mut rules = vec![
+        rule(false, "a", None, None, "rwm"),
+        rule(true, "c", None, None, "m"),
+        rule(true, "b", None, None, "m"),
+    ];
+    rules.extend(
+        [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (10, 200)]
+            .map(|(major, minor)| rule(true, "c", Some(major), Some(minor), "rwm")),
+    );
+    rules.push(rule(true, "c", Some(136), None, "rwm"));
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_as_docker_has_them() {
+        let mask = |host: &Host| {
+            capabilities(host).iter().fold(0_u64, |mask, name| {
+                let bit = ALL_CAPABILITIES.iter().position(|known| known == name).unwrap();
+                mask | 1 << bit
+            })
+        };
+        let host = |add: &[&str], drop: &[&str]| Host {
+            cap_add: add.iter().map(|&name| name.to_owned()).collect(),
+            cap_drop: drop.iter().map(|&name| name.to_owned()).collect(),
+            ..Host::default()
+        };
+        assert_eq!(mask(&Host::default()), 0xa804_25fb);
+        assert_eq!(mask(&host(&[], &["ALL"])), 0);
+        assert_eq!(mask(&host(&["CAP_CHOWN"], &["ALL"])), 1);
+        assert_eq!(mask(&host(&["ALL"], &[])), 0x1ff_ffff_ffff);
+        assert_eq!(mask(&host(&["CAP_SYS_ADMIN"], &["CAP_CHOWN"])), 0xa804_25fa | 1 << 21);
+    }
+
+    #[test]
+    fn capability_names() {
+        assert_eq!(capability_name("net_admin").as_deref(), Some("CAP_NET_ADMIN"));
+        assert_eq!(capability_name("cap_chown").as_deref(), Some("CAP_CHOWN"));
+        assert_eq!(capability_name("all").as_deref(), Some("ALL"));
+        assert_eq!(capability_name("nope"), None);
+    }
+
+    #[test]
+    fn environment_keeps_what_the_user_says() {
+        let config = Config {
+            hostname: "h".to_owned(),
+            env: ["A=1", "GONE", "PATH=/x"].map(str::to_owned).to_vec(),
+            ..Config::default()
+        };
+        assert_eq!(environment(&config, "/root"), ["PATH=/x", "HOSTNAME=h", "A=1", "HOME=/root"]);
+    }
+
+    #[test]
+    fn user_mounts_win_and_come_after_what_holds_them() {
+        let mut host = Host::default();
+        host.tmpfs.insert("/dev/shm".to_owned(), "size=1m".to_owned());
+        let all = mounts(&host, &Facts { dir: "/d".to_owned(), ..Facts::default() });
+        let shm: Vec<_> = all.iter().filter(|mount| mount.destination == "/dev/shm").collect();
+        assert_eq!(shm.len(), 1);
+        assert!(shm[0].options.contains(&"size=1m".to_owned()));
+        let at = |path: &str| all.iter().position(|mount| mount.destination == path).unwrap();
+        assert!(at("/dev") < at("/dev/shm"));
+        assert!(at("/sys") < at("/sys/fs/cgroup"));
+    }
+}

@@ -1,0 +1,268 @@
+//! `start`: a shim, a network, a root file system, and process 1.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use shim::protocol::{self, Event, Exit, Reply, Request};
+use tokio::sync::mpsc;
+use types::ErrorKind;
+
+use super::cell::Cell;
+use super::record::{Log, Record};
+use super::spec::{self, Facts};
+use super::state::{State, Status, start_failure};
+use crate::error::{Error, Result};
+use crate::shim_client::Shim;
+use crate::{Engine, blocking, nursery, now_ns};
+
+impl Engine {
+    /// Starts a container.
+    pub async fn start(&self, typed: &str) -> Result<()> {
+        let cell = self.find(typed)?;
+        let _verb = cell.verb.lock().await;
+        match cell.state().status {
+            Status::Running => return Err(Error::not_modified()),
+            Status::Paused => {
+                return Err(Error::conflict("cannot start a paused container, try unpause instead"));
+            }
+            Status::Removing => {
+                return Err(Error::conflict("container is marked for removal and cannot be started"));
+            }
+            Status::Created | Status::Exited => {}
+        }
+        // A client that goes away must not leave a half-started container: the work goes on.
+        let engine = self.clone();
+        let started = Arc::clone(&cell);
+        let work = tokio::spawn(async move { engine.start_locked(&started).await });
+        match work.await.unwrap_or_else(|e| Err(Error::internal("starting", e))) {
+            Ok(()) => {
+                self.container_event(&cell, "start", &[]);
+                Ok(())
+            }
+            Err(error) => Err(self.start_failed(&cell, error).await),
+        }
+    }
+
+    async fn start_locked(&self, cell: &Arc<Cell>) -> Result<()> {
+        let since = Instant::now();
+        let record = cell.record();
+        let newborn = self.nursery().take().await?;
+        self.clock().note("start: shim", cell.id, since);
+
+        let since = Instant::now();
+        let (request, netns) = self.prepare(cell, &record).await?;
+        self.clock().note("start: prepare", cell.id, since);
+
+        let since = Instant::now();
+        let (shim, events) = Shim::new(newborn.control)?;
+        let shim = Arc::new(shim);
+        let fds: Vec<_> = netns.iter().map(AsFd::as_fd).collect();
+        let answer = shim.call(Request::Create(Box::new(request)), &fds).await;
+        drop(netns);
+        let (pid, start_time) = match answer {
+            Ok((Reply::Process { pid, start_time }, _)) => (pid, start_time),
+            Ok((other, _)) => {
+                return Err(Error::new(ErrorKind::Internal, format!("shim answered {other:?}")));
+            }
+            Err(error) => {
+                tokio::spawn(nursery::bury(newborn.pidfd));
+                return Err(error);
+            }
+        };
+        self.clock().note("start: create", cell.id, since);
+        self.attach_early(cell, &shim).await;
+
+        let since = Instant::now();
+        let running = cell.state().running(pid, start_time, now_ns());
+        cell.set_shim(Some(Arc::clone(&shim)));
+        let (saved, started) =
+            tokio::join!(self.save_state(cell.id, running.clone()), shim.ask(Request::Start, &[]));
+        if let Err(error) = saved.and(started) {
+            drop(shim.ask(Request::Delete, &[]).await);
+            cell.set_shim(None);
+            tokio::spawn(nursery::bury(newborn.pidfd));
+            return Err(error);
+        }
+        cell.set_state(running);
+        self.clock().note("start: start", cell.id, since);
+        self.mind(Arc::clone(cell), events, Some(newborn.pidfd));
+        Ok(())
+    }
+
+    /// Clients that came before the start miss nothing.
+    async fn attach_early(&self, cell: &Arc<Cell>, shim: &Arc<Shim>) {
+        let early = std::mem::take(&mut *cell.early.lock().unwrap_or_else(PoisonError::into_inner));
+        for (attach, stream) in early {
+            if let Err(error) = shim.ask(Request::Attach(attach), &[stream.as_fd()]).await {
+                tracing::warn!(%error, id = %cell.id, "attaching an early client");
+            }
+        }
+    }
+
+    /// Everything that the shim must be told.
+    async fn prepare(
+        &self,
+        cell: &Arc<Cell>,
+        record: &Arc<Record>,
+    ) -> Result<(protocol::Create, Option<OwnedFd>)> {
+        let netns = self.attach_network(cell, record).await?;
+        let engine = self.clone();
+        let record = Arc::clone(record);
+        let has_netns = netns.is_some();
+        let request = blocking::run(move || engine.request(&record, has_netns)).await?;
+        Ok((request, netns))
+    }
+
+    fn request(&self, record: &Record, has_netns: bool) -> Result<protocol::Create> {
+        let dir = self.layout().container(record.id);
+        for bind in record.host.binds.iter().filter(|bind| bind.create) {
+            std::fs::create_dir_all(&bind.source).or_else(|e| {
+                if std::path::Path::new(&bind.source).exists() { Ok(()) } else { Err(e) }
+            })
+            .map_err(|e| {
+                Error::internal(format!("error while creating mount source path '{}'", bind.source), e)
+            })?;
+        }
+        self.write_network_files(record)?;
+        let view = self.meta().read()?;
+        // A container that is removed at its end has nothing to lose in a power cut.
+        let root = self.images().mount(&view, &record.snapshot, record.host.auto_remove)?;
+        let user = super::user::resolve(&root, &record.config.user, &record.host.group_add)?;
+        let facts = Facts {
+            home: user.home,
+            user: user.user,
+            cgroups_path: self.cgroups_path(record.id),
+            dir: dir.display().to_string(),
+            devices: if record.host.privileged { super::user::host_devices() } else { Vec::new() },
+        };
+        let spec = spec::spec(record, &facts);
+        self.save_spec(record.id, &spec);
+        Ok(protocol::Create {
+            id: record.id.to_string(),
+            dir: facts.dir,
+            socket: self.layout().shim_socket(record.id).display().to_string(),
+            spec,
+            root,
+            has_netns,
+            open_stdin: record.config.open_stdin,
+            stdin_once: record.config.stdin_once,
+            log: match record.host.log {
+                Log::None => protocol::Log::None,
+                Log::JsonFile { max_size, max_file } => {
+                    protocol::Log::JsonFile { max_size, max_file }
+                }
+            },
+            console_size: None,
+        })
+    }
+
+    /// Records why a start failed, undoes what it did, and gives the sentence back with the kind
+    /// that Docker answers.
+    async fn start_failed(&self, cell: &Arc<Cell>, error: Error) -> Error {
+        let message = error.to_string();
+        let (code, appended) = start_failure(&message);
+        let message = format!("{message}{appended}");
+        self.release_network(cell);
+        // Who attached before the start sees the end of its stream.
+        cell.early.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let state = cell.state().start_failed(code, &message);
+        if let Err(error) = self.save_state(cell.id, state.clone()).await {
+            tracing::error!(%error, id = %cell.id, "recording a failed start");
+        }
+        cell.set_state(state);
+        if cell.record().host.auto_remove {
+            let engine = self.clone();
+            let cell = Arc::clone(cell);
+            tokio::spawn(async move {
+                let _verb = cell.verb.lock().await;
+                engine.remove_locked(&cell).await
+            });
+        }
+        let kind = if code == 128 { error.kind() } else { ErrorKind::InvalidArgument };
+        Error::caused(kind, message, error)
+    }
+
+    /// Follows a running container until its shim goes.
+    pub(crate) fn mind(
+        &self,
+        cell: Arc<Cell>,
+        mut events: mpsc::UnboundedReceiver<Event>,
+        pidfd: Option<OwnedFd>,
+    ) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                match event {
+                    Event::Exited(exit) => engine.ended(&cell, exit).await,
+                    Event::ExecExited { exec_id, code } => engine.exec_ended(&cell, &exec_id, code),
+                    Event::Detached { exec_id, .. } => {
+                        if exec_id.is_none() {
+                            engine.container_event(&cell, "detach", &[]);
+                        }
+                    }
+                    Event::Oom => engine.container_event(&cell, "oom", &[]),
+                }
+            }
+            if cell.state().status.is_running() {
+                // The shim died under its container: the guarantee is ours (design §1).
+                engine.shim_died(&cell).await;
+            }
+            if let Some(pidfd) = pidfd {
+                nursery::bury(pidfd).await;
+            }
+        });
+    }
+
+    pub(crate) async fn shim_died(&self, cell: &Arc<Cell>) {
+        tracing::error!(id = %cell.id, "the shim died; its container is killed");
+        let engine = self.clone();
+        let id = cell.id;
+        blocking::run(move || engine.kill_cgroup(id)).await;
+        let exit = self
+            .exit_record(cell.id)
+            .unwrap_or(Exit { code: 137, oom: false, finished_ns: now_ns() });
+        self.ended(cell, exit).await;
+    }
+
+    /// Process 1 ended: answer first, then clean up.
+    pub(crate) async fn ended(&self, cell: &Arc<Cell>, exit: Exit) {
+        let before = cell.state();
+        if !before.status.is_running() {
+            return;
+        }
+        let since = Instant::now();
+        let state = before.exited(exit);
+        let code = exit.code.to_string();
+        let duration_s = before.started_ns.map_or(0, |start| (exit.finished_ns - start) / 1_000_000_000);
+        let duration = duration_s.to_string();
+        let attributes = [("exitCode", code.as_str()), ("execDuration", duration.as_str())];
+        if cell.record().host.auto_remove {
+            cell.set_state(state);
+            self.container_event(cell, "die", &attributes);
+            // Not under the verb's lock: `stop` and `rm -f` hold it while they wait for this end.
+            if let Err(error) = self.forget(cell).await {
+                tracing::error!(%error, id = %cell.id, "removing a container at its end");
+            }
+            self.clock().note("end: forget", cell.id, since);
+            return;
+        }
+        if let Err(error) = self.save_state(cell.id, state.clone()).await {
+            tracing::error!(%error, id = %cell.id, "recording an end");
+        }
+        cell.set_state(state);
+        self.container_event(cell, "die", &attributes);
+        self.clock().note("end: record", cell.id, since);
+        self.release_network(cell);
+        self.dismiss(cell).await;
+    }
+
+    /// Lets the shim of an ended container go.
+    pub(crate) async fn dismiss(&self, cell: &Arc<Cell>) {
+        if let Some(shim) = cell.shim() {
+            // Its end is all we want; that it is gone already is as good.
+            drop(shim.ask(Request::Delete, &[]).await);
+            cell.set_shim(None);
+        }
+    }
+}

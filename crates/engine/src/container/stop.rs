@@ -1,0 +1,178 @@
+//! `stop`, `kill`, `restart`, `pause`: how a container is made to end, or to hold still.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shim::protocol::Request;
+
+use super::cell::Cell;
+use super::state::{State, Status};
+use crate::Engine;
+use crate::error::{Error, Result};
+
+/// How long `stop` waits before it kills, in seconds (Docker's default).
+const STOP_TIMEOUT_S: i64 = 10;
+/// How long a killed container may take to end before we say that it does not.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+
+impl Engine {
+    /// Stops a container: its stop signal, and after `timeout_s` seconds SIGKILL (negative: never).
+    pub async fn stop(&self, typed: &str, signal: Option<&str>, timeout_s: Option<i64>) -> Result<()> {
+        let cell = self.find(typed)?;
+        let signal = signal
+            .filter(|signal| !signal.is_empty())
+            .map(|signal| {
+                types::signal::parse(signal).map_err(|_| {
+                    let sentence = format!("cannot stop container: {typed}: invalid signal: {signal}");
+                    Error::new(types::ErrorKind::Internal, sentence)
+                })
+            })
+            .transpose()?;
+        let _verb = cell.verb.lock().await;
+        if !cell.state().status.is_running() {
+            return Err(Error::not_modified());
+        }
+        self.stop_locked(&cell, signal, timeout_s).await?;
+        self.container_event(&cell, "stop", &[]);
+        Ok(())
+    }
+
+    pub(crate) async fn stop_locked(
+        &self,
+        cell: &Arc<Cell>,
+        signal: Option<i32>,
+        timeout_s: Option<i64>,
+    ) -> Result<()> {
+        let record = cell.record();
+        let signal = signal
+            .or_else(|| types::signal::parse(&record.config.stop_signal).ok())
+            .unwrap_or(SIGTERM);
+        let timeout_s = timeout_s.or(record.config.stop_timeout_s).unwrap_or(STOP_TIMEOUT_S);
+        if cell.state().status == Status::Paused {
+            self.freeze(cell, false).await?;
+        }
+        self.signal(cell, signal).await?;
+        let patience =
+            u64::try_from(timeout_s).map(Duration::from_secs).unwrap_or(Duration::MAX);
+        if self.ends_within(cell, patience).await {
+            return Ok(());
+        }
+        self.kill_locked(cell).await
+    }
+
+    /// SIGKILL to everything, and the wait for the end.
+    pub(crate) async fn kill_locked(&self, cell: &Arc<Cell>) -> Result<()> {
+        self.signal(cell, SIGKILL).await?;
+        if self.ends_within(cell, KILL_PATIENCE).await {
+            return Ok(());
+        }
+        Err(Error::new(
+            types::ErrorKind::Internal,
+            format!(
+                "cannot stop container: {}: it did not end {} s after SIGKILL; a process in \
+                 uninterruptible sleep holds it (see /proc/{}/stack)",
+                cell.id,
+                KILL_PATIENCE.as_secs(),
+                cell.state().pid
+            ),
+        ))
+    }
+
+    async fn ends_within(&self, cell: &Arc<Cell>, patience: Duration) -> bool {
+        let mut states = cell.watch();
+        let ended = states.wait_for(|state: &State| state.removed || !state.status.is_running());
+        tokio::time::timeout(patience, ended).await.is_ok()
+    }
+
+    async fn signal(&self, cell: &Arc<Cell>, signal: i32) -> Result<()> {
+        let number = signal.to_string();
+        self.container_event(cell, "kill", &[("signal", number.as_str())]);
+        let Some(shim) = cell.shim() else { return Ok(()) };
+        match shim.ask(Request::Signal { signal, exec_id: None }, &[]).await {
+            Err(_) if !cell.state().status.is_running() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Sends a signal to process 1 (`SIGKILL` when none is named).
+    pub async fn kill(&self, typed: &str, signal: Option<&str>) -> Result<()> {
+        let cell = self.find(typed)?;
+        let signal = match signal.filter(|signal| !signal.is_empty()) {
+            None => SIGKILL,
+            Some(text) => types::signal::parse(text).map_err(|_| {
+                Error::invalid(format!("cannot kill container: {typed}: invalid signal: {text}"))
+            })?,
+        };
+        if !cell.state().status.is_running() {
+            return Err(Error::conflict(format!(
+                "cannot kill container: {typed}: container {} is not running",
+                cell.id
+            )));
+        }
+        if signal == SIGKILL {
+            if cell.state().status == Status::Paused {
+                self.freeze(&cell, false).await?;
+            }
+            return self.kill_locked(&cell).await;
+        }
+        self.signal(&cell, signal).await
+    }
+
+    /// Stops a container if it runs, and starts it.
+    pub async fn restart(
+        &self,
+        typed: &str,
+        signal: Option<&str>,
+        timeout_s: Option<i64>,
+    ) -> Result<()> {
+        let cell = self.find(typed)?;
+        match self.stop(typed, signal, timeout_s).await {
+            Err(error) if error.kind() != types::ErrorKind::NotModified => return Err(error),
+            _ => {}
+        }
+        self.start(&cell.id.to_string()).await?;
+        self.container_event(&cell, "restart", &[]);
+        Ok(())
+    }
+
+    /// Freezes a container.
+    pub async fn pause(&self, typed: &str) -> Result<()> {
+        let cell = self.find(typed)?;
+        let _verb = cell.verb.lock().await;
+        match cell.state().status {
+            Status::Running => {}
+            Status::Paused => {
+                return Err(Error::conflict(format!("Container {} is already paused", cell.id)));
+            }
+            _ => return Err(Error::conflict(format!("container {} is not running", cell.id))),
+        }
+        self.freeze(&cell, true).await?;
+        self.container_event(&cell, "pause", &[]);
+        Ok(())
+    }
+
+    /// Lets a frozen container go on.
+    pub async fn unpause(&self, typed: &str) -> Result<()> {
+        let cell = self.find(typed)?;
+        let _verb = cell.verb.lock().await;
+        if cell.state().status != Status::Paused {
+            let sentence = format!("Container {} is not paused", cell.id);
+            return Err(Error::new(types::ErrorKind::Internal, sentence));
+        }
+        self.freeze(&cell, false).await?;
+        self.container_event(&cell, "unpause", &[]);
+        Ok(())
+    }
+
+    async fn freeze(&self, cell: &Arc<Cell>, frozen: bool) -> Result<()> {
+        let shim = self.shim_of(cell)?;
+        shim.ask(Request::Freeze { frozen }, &[]).await?;
+        let status = if frozen { Status::Paused } else { Status::Running };
+        let state = cell.state().with_status(status);
+        self.save_state(cell.id, state.clone()).await?;
+        cell.set_state(state);
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! A container's things outside the records: its directory and its cgroup.
+
+use shim::protocol::Exit;
+use types::ContainerId;
+use types::oci::runtime::Spec;
+
+use super::record::Record;
+use crate::Engine;
+use crate::error::{Error, Result};
+
+/// Removes a file or a directory with all below it; that it is gone already is no error.
+pub(crate) fn remove_tree(dir: &std::path::Path, name: &str) -> sys::Result<()> {
+    let name = std::ffi::OsStr::new(name);
+    let dir = sys::dir::Dir::open(dir)?;
+    match dir.find(name)? {
+        Some(_) => dir.remove_tree(name),
+        None => Ok(()),
+    }
+}
+
+impl Engine {
+    pub(crate) fn make_directory(&self, record: &Record) -> Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        let dir = self.layout().container(record.id);
+        std::fs::DirBuilder::new()
+            .mode(0o710)
+            .create(&dir)
+            .map_err(|e| Error::internal(format_args!("making {}", dir.display()), e))
+    }
+
+    /// A copy for people and for rebuilding the records; losing it loses nothing.
+    pub(crate) fn save_spec(&self, id: ContainerId, spec: &Spec) {
+        let Ok(text) = serde_json::to_vec(spec) else { return };
+        let path = self.layout().container_file(id, "config.json");
+        if let Err(error) = sys::durable::replace_volatile(&path, &text, 0o600) {
+            tracing::warn!(%error, path = %path.display(), "writing a copy of the spec");
+        }
+    }
+
+    /// Reads what the shim wrote when the container ended.
+    pub(crate) fn exit_record(&self, id: ContainerId) -> Option<Exit> {
+        let path = self.layout().container_file(id, "exit.json");
+        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    }
+
+    /// Removes what a container leaves on disk: best effort, for the sweep at the next start knows
+    /// what is nobody's.
+    pub(crate) fn discard(&self, record: &Record) {
+        if let Err(error) = self.images().remove_snapshot(&record.snapshot) {
+            tracing::warn!(%error, id = %record.id, "removing a writable layer");
+        }
+        let name = record.id.to_string();
+        for dir in [self.layout().containers(), self.layout().shims()] {
+            if let Err(error) = remove_tree(&dir, &name) {
+                tracing::warn!(%error, id = %record.id, dir = %dir.display(), "removing");
+            }
+        }
+        if let Err(error) = self.images().reap() {
+            tracing::warn!(%error, "emptying the trash");
+        }
+    }
+
+    pub(crate) fn cgroups_path(&self, id: ContainerId) -> String {
+        format!("{}/{id}", self.0.cgroup_base)
+    }
+
+    pub(crate) fn cgroup_pids(&self, id: ContainerId) -> Result<Vec<i32>> {
+        let failed = |e| Error::internal("listing the processes of a container", e);
+        cgroup::Group::open(&self.0.topology, &self.cgroups_path(id))
+            .and_then(|group| group.pids())
+            .map_err(failed)
+    }
+
+    /// Kills and removes a container's cgroup, if it has one.
+    pub(crate) fn kill_cgroup(&self, id: ContainerId) {
+        let Ok(group) = cgroup::Group::open(&self.0.topology, &self.cgroups_path(id)) else {
+            return;
+        };
+        if let Err(error) = group.kill().and_then(|()| group.destroy()) {
+            tracing::warn!(%error, %id, "removing a cgroup");
+        }
+    }
+
+    /// Removes the cgroups of containers that no record knows.
+    pub(crate) fn sweep_cgroups(&self, known: &std::collections::HashSet<String>) {
+        let names: std::collections::HashSet<String> = self
+            .0
+            .topology
+            .hierarchies()
+            .iter()
+            .filter_map(|hierarchy| std::fs::read_dir(hierarchy.directory(&self.0.cgroup_base)).ok())
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| !known.contains(name))
+            .collect();
+        for name in names {
+            if let Ok(id) = name.parse() {
+                self.kill_cgroup(id);
+            }
+        }
+    }
+}

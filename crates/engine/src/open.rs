@@ -1,0 +1,196 @@
+//! How an engine begins and ends.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use meta::{Read, Table};
+
+use crate::config::{Bridge, Config};
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::{Engine, Inner, blocking, clock, events, followers, names, nursery};
+
+/// What the `format` file says; another number is another layout of the data root.
+const FORMAT: &str = "wharf-store 1\n";
+/// The data root of the engine that keeps the bare names.
+const DEFAULT_DATA_ROOT: &str = "/var/lib/wharf";
+
+/// As Docker: Ethernet's.
+const DEFAULT_MTU: u32 = 1500;
+
+const SETTINGS: Table<String> = Table::new("kv");
+
+impl Engine {
+    /// Opens the data root, adopts what runs, and is ready for verbs. `env` is the environment of
+    /// shims.
+    pub async fn open(config: Config, env: Vec<OsString>) -> Result<Self> {
+        let engine = blocking::run(move || Self::open_blocking(config, env)).await?;
+        engine.restore().await?;
+        tokio::spawn(Arc::clone(engine.nursery()).refill());
+        Ok(engine)
+    }
+
+    fn open_blocking(config: Config, env: Vec<OsString>) -> Result<Self> {
+        let layout = Layout::new(&config.data_root, &config.exec_root);
+        make_dir(layout.data_root(), 0o710)?;
+        let lock = lock(&layout)?;
+        check_format(&layout)?;
+        make_dir(&layout.containers(), 0o710)?;
+        make_dir(layout.exec_root(), 0o711)?;
+        make_dir(&layout.shims(), 0o700)?;
+        // Given back when a full disk blocks stop, rm and prune.
+        reserve(&layout.reserve());
+        let meta = meta::Meta::open(&layout.meta())?;
+        let id = engine_id(&meta)?;
+        let images = image::Store::open(layout.data_root())?;
+        let topology = cgroup::Topology::detect()
+            .map_err(|e| Error::internal("looking for the cgroup hierarchies", e))?;
+        let default = config.data_root == Path::new(DEFAULT_DATA_ROOT);
+        let cgroup_base = if default { "/wharf".to_owned() } else { format!("/wharf-{id}") };
+        let networks = net::Networks::open(network_config(&config, &id, default)?)
+            .map_err(|e| Error::internal("preparing the network", e))?;
+        Ok(Self(Arc::new(Inner {
+            id,
+            config,
+            layout,
+            meta,
+            images,
+            networks,
+            topology,
+            cgroup_base,
+            nursery: Arc::new(nursery::Nursery::open(env)?),
+            cells: std::sync::RwLock::new(names::Cells::default()),
+            events: events::Bus::new(),
+            clock: clock::Clock::new(),
+            followers: followers::Followers::default(),
+            _lock: lock,
+        })))
+    }
+
+    /// Ends the engine: pools are drained; containers go on.
+    pub async fn close(&self) {
+        drop(self.nursery().close());
+        let engine = self.clone();
+        blocking::run(move || {
+            if let Err(error) = engine.networks().close(false) {
+                tracing::warn!(%error, "closing the networks");
+            }
+            drop(engine.images().reap());
+            // The parent of our cgroups goes when no container uses it.
+            if let Ok(base) = cgroup::Group::open(&engine.0.topology, &engine.0.cgroup_base)
+                && engine.cells(|cells| {
+                    cells.all().iter().all(|cell| !cell.state().status.is_running())
+                })
+            {
+                drop(base.destroy());
+            }
+        })
+        .await;
+    }
+}
+
+/// Bytes that `stop`, `rm` and `prune` may use when the disk is full.
+const RESERVE_BYTES: u64 = 4 << 20;
+
+fn reserve(path: &Path) {
+    let reserved = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| sys::Error::from_io("open", &e))
+        .and_then(|file| sys::dir::fallocate(file.as_fd(), RESERVE_BYTES));
+    if let Err(error) = reserved {
+        tracing::warn!(%error, "no disk space in reserve");
+    }
+}
+
+fn make_dir(path: &Path, mode: u32) -> Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(|e| Error::internal(format_args!("making {}", path.display()), e))
+}
+
+/// One daemon per data root; the file names its pid.
+fn lock(layout: &Layout) -> Result<std::fs::File> {
+    let path = layout.lock();
+    let failed = |e| Error::internal(format_args!("opening {}", path.display()), e);
+    let mut file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
+    if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+        let owner = std::fs::read_to_string(&path).unwrap_or_default();
+        return Err(Error::conflict(format!(
+            "the data root {} is in use by the daemon with pid {}; stop it, or choose another \
+             --data-root",
+            layout.data_root().display(),
+            owner.trim()
+        )));
+    }
+    file.set_len(0)
+        .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()))
+        .map_err(failed)?;
+    Ok(file)
+}
+
+fn check_format(layout: &Layout) -> Result<()> {
+    let path = layout.format();
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text == FORMAT => Ok(()),
+        Ok(text) => Err(Error::conflict(format!(
+            "the data root {} has format {:?}; this release reads {:?}",
+            layout.data_root().display(),
+            text.trim(),
+            FORMAT.trim()
+        ))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            sys::durable::replace(&path, FORMAT.as_bytes(), 0o644)
+                .map_err(|e| Error::internal(format_args!("writing {}", path.display()), e))
+        }
+        Err(e) => Err(Error::internal(format_args!("reading {}", path.display()), e)),
+    }
+}
+
+fn network_config(config: &Config, id: &str, default: bool) -> Result<net::Config> {
+    let (bridge, bip) = match &config.bridge {
+        Bridge::None => (None, None),
+        Bridge::Named { name, address } => (Some(name.clone()), address.as_deref()),
+    };
+    let bip = bip.map(str::parse).transpose().map_err(|_| {
+        let given = bip.unwrap_or_default();
+        Error::invalid(format!("invalid --bip {given:?}: must be an IPv4 address with a prefix length, 10.1.2.1/24"))
+    })?;
+    Ok(net::Config {
+        engine_id: if default { String::new() } else { id.to_owned() },
+        bridge,
+        bip,
+        firewall: config.firewall,
+        mtu: DEFAULT_MTU,
+    })
+}
+
+fn engine_id(meta: &meta::Meta) -> Result<String> {
+    if let Some(id) = meta.read()?.get(&SETTINGS, "engine_id")? {
+        return Ok(id);
+    }
+    let mut bytes = [0; 4];
+    sys::random::fill(&mut bytes).map_err(|e| Error::internal("drawing an id", e))?;
+    let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    meta.write(|txn| {
+        txn.put(&SETTINGS, "engine_id", &id)?;
+        Ok::<_, Error>(())
+    })?;
+    Ok(id)
+}
