@@ -51,7 +51,11 @@ pub(crate) enum Error {
     #[error("Status: flag needs an argument: {flag}\nSee '{program} --help'.")]
     NoValue { flag: String, program: String },
     #[error("Status: invalid argument {value:?} for {flag:?}: {why}")]
-    Value { flag: String, value: String, why: String },
+    Value {
+        flag: String,
+        value: String,
+        why: String,
+    },
     #[error("unable to configure the Docker daemon with file {path}: {why}")]
     File { path: String, why: String },
 }
@@ -65,40 +69,170 @@ struct Flag {
 }
 
 const FLAGS: &[Flag] = &[
-    Flag { name: "host", short: Some('H'), value: true, help: "Daemon socket(s) to connect to" },
-    Flag { name: "data-root", short: None, value: true, help: "Root directory of persistent state" },
-    Flag { name: "exec-root", short: None, value: true, help: "Root directory for execution state files" },
-    Flag { name: "pidfile", short: Some('p'), value: true, help: "Path to use for daemon PID file" },
-    Flag { name: "config-file", short: None, value: true, help: "Daemon configuration file" },
-    Flag { name: "bridge", short: Some('b'), value: true, help: "Attach containers to a network bridge, made when missing; \"none\" for none" },
-    Flag { name: "bip", short: None, value: true, help: "Address of the default bridge with prefix length" },
-    Flag { name: "iptables", short: None, value: false, help: "Enable addition of firewall rules (default true)" },
-    Flag { name: "debug", short: Some('D'), value: false, help: "Enable debug mode" },
-    Flag { name: "log-level", short: Some('l'), value: true, help: "Set the logging level: debug, info, warn, error, fatal (default info)" },
-    Flag { name: "on-demand", short: None, value: false, help: "Started by a client that needs it" },
-    Flag { name: "help", short: None, value: false, help: "Print usage" },
-    Flag { name: "version", short: Some('v'), value: false, help: "Print version information and quit" },
+    Flag {
+        name: "host",
+        short: Some('H'),
+        value: true,
+        help: "Daemon socket(s) to connect to",
+    },
+    Flag {
+        name: "data-root",
+        short: None,
+        value: true,
+        help: "Root directory of persistent state",
+    },
+    Flag {
+        name: "exec-root",
+        short: None,
+        value: true,
+        help: "Root directory for execution state files",
+    },
+    Flag {
+        name: "pidfile",
+        short: Some('p'),
+        value: true,
+        help: "Path to use for daemon PID file",
+    },
+    Flag {
+        name: "config-file",
+        short: None,
+        value: true,
+        help: "Daemon configuration file",
+    },
+    Flag {
+        name: "bridge",
+        short: Some('b'),
+        value: true,
+        help: "Attach containers to a network bridge, made when missing; \"none\" for none",
+    },
+    Flag {
+        name: "bip",
+        short: None,
+        value: true,
+        help: "Address of the default bridge with prefix length",
+    },
+    Flag {
+        name: "iptables",
+        short: None,
+        value: false,
+        help: "Enable addition of firewall rules (default true)",
+    },
+    Flag {
+        name: "debug",
+        short: Some('D'),
+        value: false,
+        help: "Enable debug mode",
+    },
+    Flag {
+        name: "log-level",
+        short: Some('l'),
+        value: true,
+        help: "Set the logging level: debug, info, warn, error, fatal (default info)",
+    },
+    Flag {
+        name: "on-demand",
+        short: None,
+        value: false,
+        help: "Started by a client that needs it",
+    },
+    Flag {
+        name: "help",
+        short: None,
+        value: false,
+        help: "Print usage",
+    },
+    Flag {
+        name: "version",
+        short: Some('v'),
+        value: false,
+        help: "Print version information and quit",
+    },
 ];
 
 /// Flags of dockerd's that are known and not built yet; their names only, so that a typo is still
 /// told from them.
 const NOT_YET: &[&str] = &[
-    "add-runtime", "allow-direct-routing", "authorization-plugin", "bip6", "bridge-accept-fwmark",
-    "cdi-spec-dir", "cgroup-parent", "containerd", "containerd-namespace",
-    "containerd-plugins-namespace", "cpu-rt-period", "cpu-rt-runtime", "cri-containerd",
-    "default-address-pool", "default-cgroupns-mode", "default-gateway", "default-gateway-v6",
-    "default-ipc-mode", "default-network-opt", "default-runtime", "default-shm-size",
-    "default-stop-timeout", "default-ulimit", "dns", "dns-opt", "dns-search", "exec-opt",
-    "experimental", "feature", "firewall-backend", "fixed-cidr", "fixed-cidr-v6", "group",
-    "host-gateway-ip", "http-proxy", "https-proxy", "icc", "init", "init-path",
-    "insecure-registry", "ip", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "ipv6",
-    "label", "live-restore", "log-driver", "log-format", "log-opt", "max-concurrent-downloads",
-    "max-concurrent-uploads", "max-download-attempts", "metrics-addr", "mtu",
-    "network-control-plane-mtu", "network-diagnostic-port", "no-new-privileges", "no-proxy",
-    "node-generic-resource", "nri-opts", "oom-score-adjust", "raw-logs", "registry-mirror",
-    "restart", "rootless", "seccomp-profile", "selinux-enabled", "shutdown-timeout",
-    "storage-driver", "storage-opt", "swarm-default-advertise-addr", "tls", "tlscacert",
-    "tlscert", "tlskey", "tlsverify", "userland-proxy", "userland-proxy-path", "userns-remap",
+    "add-runtime",
+    "allow-direct-routing",
+    "authorization-plugin",
+    "bip6",
+    "bridge-accept-fwmark",
+    "cdi-spec-dir",
+    "cgroup-parent",
+    "containerd",
+    "containerd-namespace",
+    "containerd-plugins-namespace",
+    "cpu-rt-period",
+    "cpu-rt-runtime",
+    "cri-containerd",
+    "default-address-pool",
+    "default-cgroupns-mode",
+    "default-gateway",
+    "default-gateway-v6",
+    "default-ipc-mode",
+    "default-network-opt",
+    "default-runtime",
+    "default-shm-size",
+    "default-stop-timeout",
+    "default-ulimit",
+    "dns",
+    "dns-opt",
+    "dns-search",
+    "exec-opt",
+    "experimental",
+    "feature",
+    "firewall-backend",
+    "fixed-cidr",
+    "fixed-cidr-v6",
+    "group",
+    "host-gateway-ip",
+    "http-proxy",
+    "https-proxy",
+    "icc",
+    "init",
+    "init-path",
+    "insecure-registry",
+    "ip",
+    "ip-forward",
+    "ip-forward-no-drop",
+    "ip-masq",
+    "ip6tables",
+    "ipv6",
+    "label",
+    "live-restore",
+    "log-driver",
+    "log-format",
+    "log-opt",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "max-download-attempts",
+    "metrics-addr",
+    "mtu",
+    "network-control-plane-mtu",
+    "network-diagnostic-port",
+    "no-new-privileges",
+    "no-proxy",
+    "node-generic-resource",
+    "nri-opts",
+    "oom-score-adjust",
+    "raw-logs",
+    "registry-mirror",
+    "restart",
+    "rootless",
+    "seccomp-profile",
+    "selinux-enabled",
+    "shutdown-timeout",
+    "storage-driver",
+    "storage-opt",
+    "swarm-default-advertise-addr",
+    "tls",
+    "tlscacert",
+    "tlscert",
+    "tlskey",
+    "tlsverify",
+    "userland-proxy",
+    "userland-proxy-path",
+    "userns-remap",
     "validate",
 ];
 
@@ -110,11 +244,19 @@ struct Raw {
 
 impl Raw {
     fn last(&self, name: &str) -> Option<&str> {
-        self.values.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+        self.values
+            .iter()
+            .rev()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     fn all(&self, name: &str) -> Vec<&str> {
-        self.values.iter().filter(|(known, _)| *known == name).map(|(_, v)| v.as_str()).collect()
+        self.values
+            .iter()
+            .filter(|(known, _)| *known == name)
+            .map(|(_, v)| v.as_str())
+            .collect()
     }
 
     fn is_on(&self, name: &str, default: bool) -> Result<bool, Error> {
@@ -142,12 +284,23 @@ pub(crate) fn parse(
         return Ok(Parsed::Say(help(program)));
     }
     if raw.last("version").is_some() {
-        return Ok(Parsed::Say(format!("Wharf version {}", env!("CARGO_PKG_VERSION"))));
+        return Ok(Parsed::Say(format!(
+            "Wharf version {}",
+            env!("CARGO_PKG_VERSION")
+        )));
     }
     let docker = program == "dockerd";
-    let default_file = if docker { "/etc/docker/daemon.json" } else { "/etc/wharf/daemon.json" };
+    let default_file = if docker {
+        "/etc/docker/daemon.json"
+    } else {
+        "/etc/wharf/daemon.json"
+    };
     let file = raw.last("config-file").map(str::to_owned);
-    read_file(&mut raw, Path::new(file.as_deref().unwrap_or(default_file)), file.is_some())?;
+    read_file(
+        &mut raw,
+        Path::new(file.as_deref().unwrap_or(default_file)),
+        file.is_some(),
+    )?;
     settle(&raw, docker).map(|config| Parsed::Run(Box::new(config)))
 }
 
@@ -155,18 +308,33 @@ fn words(program: &str, args: &[OsString]) -> Result<Raw, Error> {
     let mut raw = Raw::default();
     let mut rest = args.iter().map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = rest.next() {
-        let unknown = || Error::Unknown { flag: word.clone(), program: program.to_owned() };
+        let unknown = || Error::Unknown {
+            flag: word.clone(),
+            program: program.to_owned(),
+        };
         let (flag, value) = if let Some(long) = word.strip_prefix("--") {
-            let (name, value) =
-                long.split_once('=').map_or((long, None), |(name, v)| (name, Some(v.to_owned())));
+            let (name, value) = long
+                .split_once('=')
+                .map_or((long, None), |(name, v)| (name, Some(v.to_owned())));
             if NOT_YET.contains(&name) {
-                return Err(Error::NotYet { flag: format!("--{name}") });
+                return Err(Error::NotYet {
+                    flag: format!("--{name}"),
+                });
             }
-            (FLAGS.iter().find(|flag| flag.name == name).ok_or_else(unknown)?, value)
+            (
+                FLAGS
+                    .iter()
+                    .find(|flag| flag.name == name)
+                    .ok_or_else(unknown)?,
+                value,
+            )
         } else if let Some(short) = word.strip_prefix('-') {
             let mut letters = short.chars();
             let letter = letters.next().ok_or_else(unknown)?;
-            let flag = FLAGS.iter().find(|flag| flag.short == Some(letter)).ok_or_else(unknown)?;
+            let flag = FLAGS
+                .iter()
+                .find(|flag| flag.short == Some(letter))
+                .ok_or_else(unknown)?;
             let value = letters.as_str();
             let value = value.strip_prefix('=').unwrap_or(value);
             (flag, (!value.is_empty()).then(|| value.to_owned()))
@@ -188,7 +356,10 @@ fn words(program: &str, args: &[OsString]) -> Result<Raw, Error> {
 
 /// Adds what daemon.json says and no flag said. A missing file is an error only if it was named.
 fn read_file(raw: &mut Raw, path: &Path, named: bool) -> Result<(), Error> {
-    let failed = |why: String| Error::File { path: path.display().to_string(), why };
+    let failed = |why: String| Error::File {
+        path: path.display().to_string(),
+        why,
+    };
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => return Ok(()),
@@ -196,13 +367,17 @@ fn read_file(raw: &mut Raw, path: &Path, named: bool) -> Result<(), Error> {
     };
     let value: Value =
         serde_json::from_slice(&text).map_err(|e| failed(format!("invalid JSON: {e}")))?;
-    let Value::Object(keys) = value else { return Err(failed("invalid JSON: no object".to_owned())) };
+    let Value::Object(keys) = value else {
+        return Err(failed("invalid JSON: no object".to_owned()));
+    };
     for (key, value) in keys {
         let name = if key == "hosts" { "host" } else { key.as_str() };
         let Some(flag) = FLAGS.iter().find(|flag| flag.name == name) else {
             let singular = name.strip_suffix('s').unwrap_or(name);
             return Err(if NOT_YET.contains(&name) || NOT_YET.contains(&singular) {
-                failed(format!("{key:?} is not built yet: this daemon cannot obey it"))
+                failed(format!(
+                    "{key:?} is not built yet: this daemon cannot obey it"
+                ))
             } else {
                 failed(format!(
                     "the following directives don't match any configuration option: {key}"
@@ -220,7 +395,9 @@ fn read_file(raw: &mut Raw, path: &Path, named: bool) -> Result<(), Error> {
             other => vec![other],
         };
         for item in texts {
-            let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+            let text = item
+                .as_str()
+                .map_or_else(|| item.to_string(), str::to_owned);
             raw.values.push((flag.name, text));
         }
     }
@@ -230,9 +407,19 @@ fn read_file(raw: &mut Raw, path: &Path, named: bool) -> Result<(), Error> {
 fn settle(raw: &Raw, docker: bool) -> Result<Config, Error> {
     let path = |name: &str, default: &str| PathBuf::from(raw.last(name).unwrap_or(default));
     let (socket, data, exec, bridge) = if docker {
-        ("unix:///var/run/docker.sock", "/var/lib/docker-wharf", "/var/run/docker-wharf", "docker0")
+        (
+            "unix:///var/run/docker.sock",
+            "/var/lib/docker-wharf",
+            "/var/run/docker-wharf",
+            "docker0",
+        )
     } else {
-        ("unix:///run/wharf/wharf.sock", "/var/lib/wharf", "/run/wharf", "wharf0")
+        (
+            "unix:///run/wharf/wharf.sock",
+            "/var/lib/wharf",
+            "/run/wharf",
+            "wharf0",
+        )
     };
     let mut hosts = raw.all("host");
     if hosts.is_empty() {
@@ -302,7 +489,9 @@ fn host(text: &str) -> Result<Host, Error> {
             if loopback.iter().any(|prefix| address.starts_with(prefix)) {
                 return Ok(Host::Tcp(address.replacen("localhost", "127.0.0.1", 1)));
             }
-            Err(bad("TCP without TLS is offered on loopback only, and TLS is not built yet"))
+            Err(bad(
+                "TCP without TLS is offered on loopback only, and TLS is not built yet",
+            ))
         }
         Some(("fd", _)) => Err(bad("socket activation is not built yet")),
         _ => Err(bad("must be unix:///PATH or tcp://127.0.0.1:PORT")),
@@ -310,11 +499,19 @@ fn host(text: &str) -> Result<Host, Error> {
 }
 
 fn help(program: &str) -> String {
-    let mut text = format!("Usage:  {program} [OPTIONS]\n\nA self-sufficient runtime for containers.\n\nOptions:");
+    let mut text = format!(
+        "Usage:  {program} [OPTIONS]\n\nA self-sufficient runtime for containers.\n\nOptions:"
+    );
     for flag in FLAGS {
-        let short = flag.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
+        let short = flag
+            .short
+            .map_or("    ".to_owned(), |letter| format!("-{letter}, "));
         let value = if flag.value { " string" } else { "" };
-        text.push_str(&format!("\n  {short}--{:<22}{}", format!("{}{value}", flag.name), flag.help));
+        text.push_str(&format!(
+            "\n  {short}--{:<22}{}",
+            format!("{}{value}", flag.name),
+            flag.help
+        ));
     }
     text
 }
@@ -334,23 +531,53 @@ mod tests {
     #[test]
     fn flags_in_all_spellings() {
         let config = run(&[
-            "-H", "unix:///a", "--host=tcp://127.0.0.1:1", "-b", "none", "--data-root", "/d",
-            "--exec-root=/e", "-D", "--iptables=false", "-p/pid",
+            "-H",
+            "unix:///a",
+            "--host=tcp://127.0.0.1:1",
+            "-b",
+            "none",
+            "--data-root",
+            "/d",
+            "--exec-root=/e",
+            "-D",
+            "--iptables=false",
+            "-p/pid",
         ])
         .unwrap();
-        assert_eq!(config.hosts, [Host::Unix("/a".into()), Host::Tcp("127.0.0.1:1".to_owned())]);
-        assert_eq!((config.bridge, config.debug, config.firewall), (Bridge::None, true, false));
+        assert_eq!(
+            config.hosts,
+            [Host::Unix("/a".into()), Host::Tcp("127.0.0.1:1".to_owned())]
+        );
+        assert_eq!(
+            (config.bridge, config.debug, config.firewall),
+            (Bridge::None, true, false)
+        );
         assert_eq!(config.pidfile, Some("/pid".into()));
     }
 
     #[test]
     fn what_cannot_be_obeyed_is_said() {
         for (args, text) in [
-            (&["--nosuch"][..], "Status: unknown flag: --nosuch\nSee 'wharf daemon --help'."),
-            (&["--mtu", "9000"], "--mtu is not built yet: this daemon cannot obey it"),
-            (&["--data-root"], "Status: flag needs an argument: --data-root\nSee 'wharf daemon --help'."),
-            (&["-H", "tcp://0.0.0.0:1"], "Status: invalid argument \"tcp://0.0.0.0:1\" for \"-H, --host\": TCP without TLS is offered on loopback only, and TLS is not built yet"),
-            (&["--data-root", "x"], "Status: invalid argument \"x\" for \"--data-root\": must be an absolute path"),
+            (
+                &["--nosuch"][..],
+                "Status: unknown flag: --nosuch\nSee 'wharf daemon --help'.",
+            ),
+            (
+                &["--mtu", "9000"],
+                "--mtu is not built yet: this daemon cannot obey it",
+            ),
+            (
+                &["--data-root"],
+                "Status: flag needs an argument: --data-root\nSee 'wharf daemon --help'.",
+            ),
+            (
+                &["-H", "tcp://0.0.0.0:1"],
+                "Status: invalid argument \"tcp://0.0.0.0:1\" for \"-H, --host\": TCP without TLS is offered on loopback only, and TLS is not built yet",
+            ),
+            (
+                &["--data-root", "x"],
+                "Status: invalid argument \"x\" for \"--data-root\": must be an absolute path",
+            ),
         ] {
             assert_eq!(run(args).unwrap_err().to_string(), text);
         }

@@ -13,7 +13,10 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self {
+            status,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -22,12 +25,17 @@ impl Failure {
 
     /// A thing that is not built yet.
     pub(crate) fn not_yet(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, format!("{what} is not built yet"))
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            format!("{what} is not built yet"),
+        )
     }
 
     pub(crate) fn body(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(&ErrorBody { message: self.message.clone() })
-            .expect("a document of one string has no failing serializer");
+        let mut bytes = serde_json::to_vec(&ErrorBody {
+            message: self.message.clone(),
+        })
+        .expect("a document of one string has no failing serializer");
         bytes.push(b'\n');
         bytes
     }
@@ -35,7 +43,10 @@ impl Failure {
 
 impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
-        Self { status: status(error.kind()), message: error.to_string() }
+        Self {
+            status: status(error.kind()),
+            message: error.to_string(),
+        }
     }
 }
 

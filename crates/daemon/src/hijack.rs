@@ -26,7 +26,11 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn content_type(self) -> &'static str {
-        if self.upgrade && !self.tty && self.version.at_least(42) { MULTIPLEXED } else { RAW }
+        if self.upgrade && !self.tty && self.version.at_least(42) {
+            MULTIPLEXED
+        } else {
+            RAW
+        }
     }
 
     pub(crate) fn text(self) -> String {
@@ -85,7 +89,11 @@ pub(crate) fn frame(message: &str, tty: bool) -> Vec<u8> {
 
 /// Reads detach keys as Docker spells them: `ctrl-p,ctrl-q`, single letters, `ctrl-[`.
 pub(crate) fn detach_keys(text: &str) -> Result<Vec<u8>, String> {
-    let text = if text.is_empty() { "ctrl-p,ctrl-q" } else { text };
+    let text = if text.is_empty() {
+        "ctrl-p,ctrl-q"
+    } else {
+        text
+    };
     text.split(',')
         .map(|key| {
             let bad = || format!("Invalid detach keys ({text}) provided");
@@ -114,13 +122,22 @@ mod tests {
 
     #[test]
     fn heads_as_dockerd_writes_them() {
-        let head = Head { upgrade: true, tty: false, version: ApiVersion::MAX, with_server: false };
+        let head = Head {
+            upgrade: true,
+            tty: false,
+            version: ApiVersion::MAX,
+            with_server: false,
+        };
         assert_eq!(
             head.text(),
             "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n\
              Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
         );
-        let head = Head { upgrade: false, tty: true, ..head };
+        let head = Head {
+            upgrade: false,
+            tty: true,
+            ..head
+        };
         assert_eq!(
             head.text(),
             "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n"
@@ -131,7 +148,10 @@ mod tests {
     fn detach_keys_as_people_spell_them() {
         assert_eq!(detach_keys(""), Ok(vec![16, 17]));
         assert_eq!(detach_keys("ctrl-a,x"), Ok(vec![1, b'x']));
-        assert_eq!(detach_keys("zzz"), Err("Invalid detach keys (zzz) provided".to_owned()));
+        assert_eq!(
+            detach_keys("zzz"),
+            Err("Invalid detach keys (zzz) provided".to_owned())
+        );
     }
 
     #[test]

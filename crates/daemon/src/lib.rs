@@ -38,7 +38,9 @@ pub fn main(program: &str, args: &[OsString], environment: &Environment) -> i32 
         }
     };
     telemetry::start(config.debug);
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    let workers = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(4);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .max_blocking_threads(32)

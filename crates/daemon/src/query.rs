@@ -24,12 +24,18 @@ impl Query {
 
     /// Returns the first value of a key.
     pub(crate) fn find(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Returns all values of a key.
     pub(crate) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(known, _)| known == key).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(known, _)| known == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Returns a boolean: "", 0, no, false and none are false, anything else is true.
@@ -55,7 +61,9 @@ pub(crate) fn decode(text: &str, plus: bool) -> String {
         let escape = match (first, tail) {
             (b'%', [high, low, after @ ..]) => {
                 let digit = |byte: u8| char::from(byte).to_digit(16);
-                digit(*high).zip(digit(*low)).map(|(high, low)| (high * 16 + low, after))
+                digit(*high)
+                    .zip(digit(*low))
+                    .map(|(high, low)| (high * 16 + low, after))
             }
             _ => None,
         };

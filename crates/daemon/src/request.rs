@@ -55,8 +55,8 @@ pub(crate) type Result<T = Answer> = std::result::Result<T, Failure>;
 
 impl Answer {
     pub(crate) fn json<T: Serialize>(status: StatusCode, document: &T) -> Self {
-        let mut bytes =
-            serde_json::to_vec(document).expect("API documents have string keys and no failing serializer");
+        let mut bytes = serde_json::to_vec(document)
+            .expect("API documents have string keys and no failing serializer");
         bytes.push(b'\n');
         Self::Json(status, bytes)
     }
@@ -82,8 +82,8 @@ impl Answer {
 
 /// Turns a document into one piece of a stream.
 pub(crate) fn line<T: Serialize>(document: &T, end: &str) -> Bytes {
-    let mut bytes =
-        serde_json::to_vec(document).expect("API documents have string keys and no failing serializer");
+    let mut bytes = serde_json::to_vec(document)
+        .expect("API documents have string keys and no failing serializer");
     bytes.extend_from_slice(end.as_bytes());
     bytes.into()
 }
@@ -94,11 +94,17 @@ impl Request {
         let (bytes, request) = self.small_body().await?;
         request.check_content_type(bytes.is_empty())?;
         if bytes.is_empty() {
-            return Err(Failure::bad_request("invalid JSON: got EOF while reading request body"));
+            return Err(Failure::bad_request(
+                "invalid JSON: got EOF while reading request body",
+            ));
         }
         let mut reader = serde_json::Deserializer::from_slice(&bytes);
         let document = T::deserialize(&mut reader).map_err(|e| {
-            let why = if e.is_eof() { "unexpected EOF".to_owned() } else { e.to_string() };
+            let why = if e.is_eof() {
+                "unexpected EOF".to_owned()
+            } else {
+                e.to_string()
+            };
             Failure::bad_request(format!("invalid JSON: {why}"))
         })?;
         if reader.end().is_err() {
@@ -108,9 +114,14 @@ impl Request {
     }
 
     fn check_content_type(&self, empty: bool) -> Result<()> {
-        let given = self.headers.get("content-type").and_then(|value| value.to_str().ok());
+        let given = self
+            .headers
+            .get("content-type")
+            .and_then(|value| value.to_str().ok());
         match given {
-            Some(text) if text.split(';').next().map(str::trim) == Some("application/json") => Ok(()),
+            Some(text) if text.split(';').next().map(str::trim) == Some("application/json") => {
+                Ok(())
+            }
             None | Some("") if empty => Ok(()),
             None | Some("") => Err(Failure::bad_request(
                 "malformed Content-Type header (): mime: no media type",
@@ -125,8 +136,8 @@ impl Request {
     pub(crate) async fn small_body(mut self) -> Result<(Vec<u8>, Self)> {
         let mut bytes = Vec::new();
         while let Some(frame) = self.body.frame().await {
-            let frame =
-                frame.map_err(|e| Failure::bad_request(format!("reading the request body: {e}")))?;
+            let frame = frame
+                .map_err(|e| Failure::bad_request(format!("reading the request body: {e}")))?;
             if let Ok(data) = frame.into_data() {
                 if bytes.len() + data.len() > DOCUMENT_MAX {
                     let sentence = format!("request body is longer than {DOCUMENT_MAX} bytes");

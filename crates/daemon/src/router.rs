@@ -24,7 +24,11 @@ struct Route {
 
 macro_rules! route {
     ($method:ident, $path:literal, $handler:path) => {
-        Route { method: Method::$method, path: $path, handler: |request| Box::pin($handler(request)) }
+        Route {
+            method: Method::$method,
+            path: $path,
+            handler: |request| Box::pin($handler(request)),
+        }
     };
 }
 
@@ -100,7 +104,11 @@ static ROUTES: &[Route] = &[
     route!(POST, "/grpc", not_yet::refused),
     route!(POST, "/containers/{id}/checkpoints", not_yet::refused),
     route!(GET, "/containers/{id}/checkpoints", not_yet::refused),
-    route!(DELETE, "/containers/{id}/checkpoints/{checkpoint}", not_yet::refused),
+    route!(
+        DELETE,
+        "/containers/{id}/checkpoints/{checkpoint}",
+        not_yet::refused
+    ),
     route!(GET, "/plugins", system::plugins),
     route!(GET, "/plugins/privileges", not_yet::refused),
     route!(POST, "/plugins/pull", not_yet::refused),
@@ -171,14 +179,22 @@ pub(crate) async fn handle(
 
 /// A literal path wins over one with a hole; a hole takes slashes too, for image names have them.
 fn find(method: &Method, path: &str) -> Option<(Handler, String)> {
-    let path = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path);
+    let path = path
+        .strip_suffix('/')
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(path);
     let mut best: Option<(&Route, String)> = None;
     for route in ROUTES.iter().filter(|route| route.method == *method) {
         if route.path == path {
             return Some((route.handler, String::new()));
         }
-        let Some(name) = hole(route.path, path) else { continue };
-        if best.as_ref().is_none_or(|(known, _)| route.path.len() > known.path.len()) {
+        let Some(name) = hole(route.path, path) else {
+            continue;
+        };
+        if best
+            .as_ref()
+            .is_none_or(|(known, _)| route.path.len() > known.path.len())
+        {
             best = Some((route, name));
         }
     }
@@ -204,8 +220,14 @@ mod tests {
 
     #[test]
     fn holes_take_slashes() {
-        assert_eq!(hole("/images/{name}/json", "/images/a/b:c/json").as_deref(), Some("a/b:c"));
-        assert_eq!(hole("/containers/{id}", "/containers/x").as_deref(), Some("x"));
+        assert_eq!(
+            hole("/images/{name}/json", "/images/a/b:c/json").as_deref(),
+            Some("a/b:c")
+        );
+        assert_eq!(
+            hole("/containers/{id}", "/containers/x").as_deref(),
+            Some("x")
+        );
         assert_eq!(hole("/containers/{id}/json", "/containers/json"), None);
         assert_eq!(hole("/c/{id}/p/{p}", "/c/x/p/y").as_deref(), Some("x"));
     }
@@ -214,7 +236,10 @@ mod tests {
     fn finds_the_nearest_route() {
         let name = |method, path| find(&method, path).map(|(_, name)| name);
         assert_eq!(name(Method::GET, "/containers/json"), Some(String::new()));
-        assert_eq!(name(Method::GET, "/containers/json/json"), Some("json".to_owned()));
+        assert_eq!(
+            name(Method::GET, "/containers/json/json"),
+            Some("json".to_owned())
+        );
         assert_eq!(name(Method::GET, "/networks/"), Some(String::new()));
         assert_eq!(name(Method::PUT, "/containers/json"), None);
         assert_eq!(name(Method::GET, "/nope"), None);

@@ -35,7 +35,10 @@ pub(crate) enum Error {
     #[error("{0}")]
     Engine(#[from] engine::Error),
     #[error("cannot listen on {host}: {source}")]
-    Listen { host: String, source: std::io::Error },
+    Listen {
+        host: String,
+        source: std::io::Error,
+    },
     #[error("cannot write the pid file {}: {source}", path.display())]
     Pidfile { path: PathBuf, source: sys::Error },
     #[error("cannot watch signals: {0}")]
@@ -52,7 +55,9 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     // Before the engine: a client that finds the socket waits for its answer.
-    let mut env = vec![OsString::from("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")];
+    let mut env = vec![OsString::from(
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    )];
     if let Some(order) = &environment.failpoints {
         let mut entry = OsString::from("WHARF_FAILPOINTS=");
         entry.push(order);
@@ -71,20 +76,29 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
     .await?;
     let mut listeners = Vec::new();
     for host in &config.hosts {
-        let listener = Listener::bind(host)
-            .await
-            .map_err(|source| Error::Listen { host: format!("{host:?}"), source })?;
+        let listener = Listener::bind(host).await.map_err(|source| Error::Listen {
+            host: format!("{host:?}"),
+            source,
+        })?;
         listeners.push(listener);
     }
     if let Some(path) = &config.pidfile {
         let text = format!("{}\n", std::process::id());
-        sys::durable::replace_volatile(path, text.as_bytes(), 0o644)
-            .map_err(|source| Error::Pidfile { path: path.clone(), source })?;
+        sys::durable::replace_volatile(path, text.as_bytes(), 0o644).map_err(|source| {
+            Error::Pidfile {
+                path: path.clone(),
+                source,
+            }
+        })?;
     }
     for listener in listeners {
         tokio::spawn(accept(listener, engine.clone()));
     }
-    tracing::info!(engine = engine.id(), on_demand = config.on_demand, "API is served");
+    tracing::info!(
+        engine = engine.id(),
+        on_demand = config.on_demand,
+        "API is served"
+    );
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -132,7 +146,10 @@ async fn connection(stream: Stream, taken: Arc<AtomicBool>, engine: Engine) {
         .await;
     // A client that went away in the middle is its own business.
     let Ok(parts) = served else { return };
-    let next = takeover.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let next = takeover
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     if let Some(next) = next
         && let Ok(fd) = parts.io.into_fd()
     {
@@ -181,7 +198,11 @@ async fn respond(
     put(&mut response, "server", SERVER);
     if ping {
         put(&mut response, "builder-version", "1");
-        put(&mut response, "cache-control", "no-cache, no-store, must-revalidate");
+        put(
+            &mut response,
+            "cache-control",
+            "no-cache, no-store, must-revalidate",
+        );
         put(&mut response, "pragma", "no-cache");
         put(&mut response, "swarm", "inactive");
     }
@@ -200,7 +221,11 @@ fn encode(answer: Answer) -> Response<Body> {
     match answer {
         Answer::Empty(status) => with(status, None, Body::empty()),
         Answer::Json(status, bytes) => with(status, Some("application/json"), Body::whole(bytes)),
-        Answer::Text(text) => with(StatusCode::OK, Some("text/plain; charset=utf-8"), Body::whole(text)),
+        Answer::Text(text) => with(
+            StatusCode::OK,
+            Some("text/plain; charset=utf-8"),
+            Body::whole(text),
+        ),
         Answer::Stream(content_type, body) => with(StatusCode::OK, Some(content_type), body),
         Answer::Takeover(_) => with(StatusCode::OK, None, Body::empty()),
     }
@@ -225,6 +250,8 @@ fn failure(error: &Failure) -> Response<Body> {
 
 fn put(response: &mut Response<Body>, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(HeaderName::from_static(name), value);
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(name), value);
     }
 }

@@ -19,7 +19,9 @@ pub(crate) fn start(debug: bool) {
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // Our own crates only: hyper's spans would cost on every request.
-        *metadata.level() <= self.level && metadata.is_event() && !metadata.target().starts_with("hyper")
+        *metadata.level() <= self.level
+            && metadata.is_event()
+            && !metadata.target().starts_with("hyper")
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -51,8 +53,13 @@ struct Fields<'a>(&'a mut String);
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        let name = if field.name() == "message" { "msg" } else { field.name() };
-        self.0.push_str(&format!(" {name}={:?}", format!("{value:?}")));
+        let name = if field.name() == "message" {
+            "msg"
+        } else {
+            field.name()
+        };
+        self.0
+            .push_str(&format!(" {name}={:?}", format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

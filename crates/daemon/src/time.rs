@@ -22,9 +22,15 @@ pub(crate) fn parse_unix(text: &str) -> Result<i64, String> {
     let bad = || format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let seconds: i64 = seconds.parse().map_err(|_| bad())?;
-    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let digits: String = fraction
+        .chars()
+        .chain("000000000".chars())
+        .take(9)
+        .collect();
     let nanoseconds: i64 = digits.parse().map_err(|_| bad())?;
-    Ok(seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds))
+    Ok(seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds))
 }
 
 /// Says how long ago in the words of Docker's lists (go-units `HumanDuration`).

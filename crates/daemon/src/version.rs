@@ -15,12 +15,19 @@ pub(crate) fn split(path: &str) -> Result<(ApiVersion, &str), Refused> {
     let Some((text, rest)) = path
         .strip_prefix("/v")
         .and_then(|tail| tail.split_once('/'))
-        .filter(|(text, _)| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        .filter(|(text, _)| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        })
     else {
         return Ok((ApiVersion::MAX, path));
     };
-    let Ok(version) = text.parse::<ApiVersion>() else { return Ok((ApiVersion::MAX, path)) };
-    let refused = |message| Refused { message, plain: version < ApiVersion::new(1, 24) };
+    let Ok(version) = text.parse::<ApiVersion>() else {
+        return Ok((ApiVersion::MAX, path));
+    };
+    let refused = |message| Refused {
+        message,
+        plain: version < ApiVersion::new(1, 24),
+    };
     if version < ApiVersion::MIN {
         return Err(refused(format!(
             "client version {version} is too old. Minimum supported API version is {}, please \
@@ -47,7 +54,12 @@ mod tests {
         assert_eq!(split("/v1.41/info"), Ok((ApiVersion::new(1, 41), "/info")));
         assert_eq!(split("/volumes/x"), Ok((ApiVersion::MAX, "/volumes/x")));
         assert_eq!(split("/wharf/v1/x"), Ok((ApiVersion::MAX, "/wharf/v1/x")));
-        assert!(split("/v1.99/info").unwrap_err().message.contains("too new"));
+        assert!(
+            split("/v1.99/info")
+                .unwrap_err()
+                .message
+                .contains("too new")
+        );
         assert!(split("/v1.12/info").unwrap_err().plain);
     }
 }

@@ -30,12 +30,16 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { origin: Instant::now(), ring: Mutex::default() }
+        Self {
+            origin: Instant::now(),
+            ring: Mutex::default(),
+        }
     }
 
     /// Notes a step that began at `since` and ends now.
     pub(crate) fn note(&self, name: &'static str, container: ContainerId, since: Instant) {
-        let us = |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let us =
+            |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let step = Step {
             name,
             container,
@@ -52,6 +56,9 @@ impl Clock {
     /// Returns the steps of one container, the oldest first.
     pub(crate) fn of(&self, container: ContainerId) -> Vec<Step> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.iter().filter(|step| step.container == container).cloned().collect()
+        ring.iter()
+            .filter(|step| step.container == container)
+            .cloned()
+            .collect()
     }
 }

@@ -19,7 +19,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Makes an error of a kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// Makes an error of a kind that another error caused; the sentence does not repeat it.
@@ -28,7 +32,11 @@ impl Error {
         message: impl Into<String>,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        Self { kind, message: message.into(), source: Some(Box::new(source)) }
+        Self {
+            kind,
+            message: message.into(),
+            source: Some(Box::new(source)),
+        }
     }
 
     /// Makes an internal error: what was being done, on what, and the cause in the sentence.
@@ -36,7 +44,11 @@ impl Error {
         doing: impl std::fmt::Display,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        Self::caused(ErrorKind::Internal, format!("{doing}: {}", chain(&source)), source)
+        Self::caused(
+            ErrorKind::Internal,
+            format!("{doing}: {}", chain(&source)),
+            source,
+        )
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {

@@ -33,7 +33,10 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) fn new() -> Self {
-        Self { ring: Mutex::default(), sender: broadcast::channel(CHANNEL).0 }
+        Self {
+            ring: Mutex::default(),
+            sender: broadcast::channel(CHANNEL).0,
+        }
     }
 
     pub(crate) fn publish(&self, event: Event) {

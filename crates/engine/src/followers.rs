@@ -52,7 +52,10 @@ impl Followers {
         };
         let watch = shared.watcher.add(log).map_err(failed)?;
         let counter = {
-            let mut changes = shared.changes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut changes = shared
+                .changes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let known = changes.get(&watch).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
                 let counter = Arc::new(watch::Sender::new(0));
@@ -60,7 +63,12 @@ impl Followers {
                 counter
             })
         };
-        Ok(Follower { changes: counter.subscribe(), shared, watch, _counter: counter })
+        Ok(Follower {
+            changes: counter.subscribe(),
+            shared,
+            watch,
+            _counter: counter,
+        })
     }
 }
 
@@ -92,7 +100,9 @@ async fn dispatch(shared: Weak<Shared>) {
         return;
     };
     while let Ok(mut ready) = descriptor.readable().await {
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
         let changed = match shared.watcher.read() {
             Ok(changed) => changed,
             Err(error) => {
@@ -101,10 +111,18 @@ async fn dispatch(shared: Weak<Shared>) {
             }
         };
         ready.clear_ready();
-        let mut counters = shared.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counters = shared
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         counters.retain(|watch, counter| {
-            let Some(counter) = counter.upgrade() else { return false };
-            if changed.iter().any(|one| *one == Changed::All || *one == Changed::One(*watch)) {
+            let Some(counter) = counter.upgrade() else {
+                return false;
+            };
+            if changed
+                .iter()
+                .any(|one| *one == Changed::All || *one == Changed::One(*watch))
+            {
                 counter.send_modify(|count| *count += 1);
             }
             true

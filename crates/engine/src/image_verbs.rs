@@ -47,9 +47,9 @@ impl Engine {
         match self.image_get(name) {
             Err(error)
                 if error.kind() == types::ErrorKind::NotFound
-                    && name.parse::<Reference>().is_ok_and(|reference| {
-                        reference.or_latest().to_string() == HOST_IMAGE
-                    }) =>
+                    && name
+                        .parse::<Reference>()
+                        .is_ok_and(|reference| reference.or_latest().to_string() == HOST_IMAGE) =>
             {
                 let staged = self.images().from_host_default()?;
                 let tag = HOST_IMAGE.parse().ok();
@@ -85,8 +85,10 @@ impl Engine {
     pub async fn image_import(&self, input: Input, request: ImportRequest) -> Result<Digest> {
         let engine = self.clone();
         blocking::run(move || {
-            let options =
-                image::ImportOptions { changes: request.changes, message: request.message };
+            let options = image::ImportOptions {
+                changes: request.changes,
+                message: request.message,
+            };
             let staged = engine.images().import(input, &options)?;
             engine.publish_image(staged, request.tag.as_ref(), "import")
         })
@@ -130,7 +132,8 @@ impl Engine {
     /// Removes a name, and the image with its last one.
     pub async fn image_remove(&self, name: &str, force: bool) -> Result<Vec<RemovedItem>> {
         let (engine, name) = (self.clone(), name.to_owned());
-        let (id, removed) = blocking::run(move || engine.image_remove_blocking(&name, force)).await?;
+        let (id, removed) =
+            blocking::run(move || engine.image_remove_blocking(&name, force)).await?;
         for item in &removed {
             let action = match item {
                 RemovedItem::Untagged(_) => "untag",
@@ -159,7 +162,7 @@ impl Engine {
             let id = self.images().resolve(txn, name)?;
             Ok::<_, Error>((id, self.images().remove(txn, name, force, &users)?))
         })?;
-        self.images().discard(&removed.garbage)?;
+        self.images().discard(removed.garbage)?;
         self.images().reap()?;
         Ok((id, removed.items))
     }

@@ -46,7 +46,12 @@ impl Engine {
 
     fn info_blocking(&self) -> Result<Info> {
         let containers = self.list();
-        let count = |status| containers.iter().filter(|one| one.state.status == status).count();
+        let count = |status| {
+            containers
+                .iter()
+                .filter(|one| one.state.status == status)
+                .count()
+        };
         let (running, paused) = (count(Status::Running), count(Status::Paused));
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let release = text("/etc/os-release");
@@ -59,7 +64,13 @@ impl Engine {
         };
         let memory_kb: u64 = text("/proc/meminfo")
             .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok())
+            .find_map(|line| {
+                line.strip_prefix("MemTotal:")?
+                    .split_whitespace()
+                    .next()?
+                    .parse()
+                    .ok()
+            })
             .unwrap_or(0);
         Ok(Info {
             running,

@@ -19,7 +19,14 @@ impl Input {
     /// Makes both sides. Dropping the sender is the end of the upload.
     pub fn channel() -> (mpsc::Sender<io::Result<Vec<u8>>>, Self) {
         let (sender, pieces) = mpsc::channel(PIECES);
-        (sender, Self { pieces, current: Vec::new(), taken: 0 })
+        (
+            sender,
+            Self {
+                pieces,
+                current: Vec::new(),
+                taken: 0,
+            },
+        )
     }
 }
 

@@ -23,7 +23,10 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn new(data: &Path, exec: &Path) -> Self {
-        Self { data: data.to_owned(), exec: exec.to_owned() }
+        Self {
+            data: data.to_owned(),
+            exec: exec.to_owned(),
+        }
     }
 
     pub(crate) fn data_root(&self) -> &Path {

@@ -37,8 +37,8 @@ pub use clock::Step;
 pub use config::{Bridge, Config};
 pub use error::{Error, Result};
 pub use events::Event;
-pub use image_verbs::ImportRequest;
 pub use image::{ImageRecord, RemovedItem};
+pub use image_verbs::ImportRequest;
 pub use info::Info;
 pub use input::Input;
 pub use logs::{Entry as LogEntry, Stream as LogStreamKind};
@@ -135,7 +135,8 @@ impl Engine {
     }
 
     fn shim_of(&self, cell: &Cell) -> Result<Arc<shim_client::Shim>> {
-        cell.shim().ok_or_else(|| Error::conflict(format!("container {} is not running", cell.id)))
+        cell.shim()
+            .ok_or_else(|| Error::conflict(format!("container {} is not running", cell.id)))
     }
 
     async fn save_state(&self, id: ContainerId, state: State) -> Result<()> {
@@ -169,7 +170,13 @@ impl Engine {
         attributes: BTreeMap<String, String>,
     ) {
         let action = action.to_owned();
-        self.0.events.publish(Event { kind, action, id, attributes, time_ns: now_ns() });
+        self.0.events.publish(Event {
+            kind,
+            action,
+            id,
+            attributes,
+            time_ns: now_ns(),
+        });
     }
 
     fn random_u64(&self) -> Result<u64> {

@@ -47,20 +47,27 @@ impl Cells {
             return Ok(Arc::clone(cell));
         }
         let name = typed.strip_prefix('/').unwrap_or(typed);
-        if let Some(cell) = self.by_name.get(name).and_then(|id| self.by_id.get(&id.to_string())) {
+        if let Some(cell) = self
+            .by_name
+            .get(name)
+            .and_then(|id| self.by_id.get(&id.to_string()))
+        {
             return Ok(Arc::clone(cell));
         }
         if typed.is_empty() {
             return Err(not_found());
         }
         let from = (Bound::Included(typed.to_owned()), Bound::Unbounded);
-        let mut matches =
-            self.by_id.range(from).take_while(|(id, _)| id.starts_with(typed)).map(|(_, cell)| cell);
+        let mut matches = self
+            .by_id
+            .range(from)
+            .take_while(|(id, _)| id.starts_with(typed))
+            .map(|(_, cell)| cell);
         match (matches.next(), matches.next()) {
             (Some(cell), None) => Ok(Arc::clone(cell)),
-            (Some(_), Some(_)) => {
-                Err(Error::invalid(format!("multiple IDs found with provided prefix: {typed}")))
-            }
+            (Some(_), Some(_)) => Err(Error::invalid(format!(
+                "multiple IDs found with provided prefix: {typed}"
+            ))),
             (None, _) => Err(not_found()),
         }
     }

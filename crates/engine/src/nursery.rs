@@ -42,12 +42,21 @@ impl Nursery {
         };
         let program = open("/proc/self/exe", false)?;
         let image = sys::fd::memfd_sealed_copy("wharf", program.as_fd()).map_err(failed)?;
-        Ok(Self { image, null: open("/dev/null", true)?.into(), env, spare: Mutex::default() })
+        Ok(Self {
+            image,
+            null: open("/dev/null", true)?.into(),
+            env,
+            spare: Mutex::default(),
+        })
     }
 
     /// Returns the waiting shim, or a new one, and starts the next in the background.
     pub(crate) async fn take(self: &Arc<Self>) -> Result<Newborn> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let newborn = match spare {
             Some(newborn) => newborn,
             None => {
@@ -61,7 +70,12 @@ impl Nursery {
 
     /// Starts a spare shim if none waits.
     pub(crate) async fn refill(self: Arc<Self>) {
-        if self.spare.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+        {
             return;
         }
         let nursery = Arc::clone(&self);
@@ -76,8 +90,7 @@ impl Nursery {
 
     fn bear(&self) -> Result<Newborn> {
         let failed = |e| Error::internal("starting a shim", e);
-        let (ours, theirs) =
-            sys::socket::pair(sys::socket::Kind::SeqPacket).map_err(failed)?;
+        let (ours, theirs) = sys::socket::pair(sys::socket::Kind::SeqPacket).map_err(failed)?;
         sys::fd::set_nonblocking(ours.as_fd(), true).map_err(failed)?;
         let null = self.null.as_fd();
         let env: Vec<&OsStr> = self.env.iter().map(AsRef::as_ref).collect();
@@ -93,18 +106,26 @@ impl Nursery {
         }
         .start()
         .map_err(failed)?;
-        Ok(Newborn { control: ours, pidfd: child.pidfd })
+        Ok(Newborn {
+            control: ours,
+            pidfd: child.pidfd,
+        })
     }
 
     /// Lets the spare go; it ends when it finds its socket closed.
     pub(crate) fn close(&self) -> Option<Newborn> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
 /// Waits for the end of a shim that is our child and collects it.
 pub(crate) async fn bury(pidfd: OwnedFd) {
-    let Ok(pidfd) = crate::readiness::register(pidfd, tokio::io::Interest::READABLE) else { return };
+    let Ok(pidfd) = crate::readiness::register(pidfd, tokio::io::Interest::READABLE) else {
+        return;
+    };
     if let Ok(guard) = pidfd.readable().await {
         // A shim that is no child of ours (adopted) is collected by somebody else.
         let _not_ours = sys::pidfd::wait(guard.get_inner().as_fd());

@@ -50,7 +50,11 @@ impl Engine {
         let topology = cgroup::Topology::detect()
             .map_err(|e| Error::internal("looking for the cgroup hierarchies", e))?;
         let default = config.data_root == Path::new(DEFAULT_DATA_ROOT);
-        let cgroup_base = if default { "/wharf".to_owned() } else { format!("/wharf-{id}") };
+        let cgroup_base = if default {
+            "/wharf".to_owned()
+        } else {
+            format!("/wharf-{id}")
+        };
         let networks = net::Networks::open(network_config(&config, &id, default)?)
             .map_err(|e| Error::internal("preparing the network", e))?;
         Ok(Self(Arc::new(Inner {
@@ -83,7 +87,10 @@ impl Engine {
             // The parent of our cgroups goes when no container uses it.
             if let Ok(base) = cgroup::Group::open(&engine.0.topology, &engine.0.cgroup_base)
                 && engine.cells(|cells| {
-                    cells.all().iter().all(|cell| !cell.state().status.is_running())
+                    cells
+                        .all()
+                        .iter()
+                        .all(|cell| !cell.state().status.is_running())
                 })
             {
                 drop(base.destroy());
@@ -159,7 +166,10 @@ fn check_format(layout: &Layout) -> Result<()> {
             sys::durable::replace(&path, FORMAT.as_bytes(), 0o644)
                 .map_err(|e| Error::internal(format_args!("writing {}", path.display()), e))
         }
-        Err(e) => Err(Error::internal(format_args!("reading {}", path.display()), e)),
+        Err(e) => Err(Error::internal(
+            format_args!("reading {}", path.display()),
+            e,
+        )),
     }
 }
 
@@ -170,10 +180,16 @@ fn network_config(config: &Config, id: &str, default: bool) -> Result<net::Confi
     };
     let bip = bip.map(str::parse).transpose().map_err(|_| {
         let given = bip.unwrap_or_default();
-        Error::invalid(format!("invalid --bip {given:?}: must be an IPv4 address with a prefix length, 10.1.2.1/24"))
+        Error::invalid(format!(
+            "invalid --bip {given:?}: must be an IPv4 address with a prefix length, 10.1.2.1/24"
+        ))
     })?;
     Ok(net::Config {
-        engine_id: if default { String::new() } else { id.to_owned() },
+        engine_id: if default {
+            String::new()
+        } else {
+            id.to_owned()
+        },
         bridge,
         bip,
         firewall: config.firewall,

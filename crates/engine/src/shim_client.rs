@@ -41,7 +41,14 @@ impl Shim {
         let pending = Arc::<Mutex<Pending>>::default();
         let (events, receiver) = mpsc::unbounded_channel();
         tokio::spawn(listen(Arc::clone(&socket), Arc::clone(&pending), events));
-        Ok((Self { socket, pending, next: AtomicU64::new(1) }, receiver))
+        Ok((
+            Self {
+                socket,
+                pending,
+                next: AtomicU64::new(1),
+            },
+            receiver,
+        ))
     }
 
     /// Connects to the socket of a shim that an earlier daemon started.
@@ -156,14 +163,22 @@ async fn receive(socket: &AsyncFd<OwnedFd>) -> Result<Option<(Message, Vec<Owned
         return Ok(None);
     }
     let packet = &buffer[..len];
-    let header = protocol::decode_header(packet)
-        .map_err(|e| Error::internal("reading from a shim", e))?;
+    let header =
+        protocol::decode_header(packet).map_err(|e| Error::internal("reading from a shim", e))?;
     let message = if header.in_memfd {
-        let body = fds.pop().map(|fd| sys::fd::read_sealed(fd.as_fd(), header.len)).transpose();
-        let body = body.map_err(|e| Error::internal("reading from a shim", e))?.unwrap_or_default();
+        let body = fds
+            .pop()
+            .map(|fd| sys::fd::read_sealed(fd.as_fd(), header.len))
+            .transpose();
+        let body = body
+            .map_err(|e| Error::internal("reading from a shim", e))?
+            .unwrap_or_default();
         protocol::decode(header, &body)
     } else {
         protocol::decode(header, &packet[protocol::HEADER_LEN..])
     };
-    Ok(Some((message.map_err(|e| Error::internal("reading from a shim", e))?, fds)))
+    Ok(Some((
+        message.map_err(|e| Error::internal("reading from a shim", e))?,
+        fds,
+    )))
 }

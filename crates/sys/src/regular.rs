@@ -24,11 +24,15 @@ pub enum Found {
 pub fn read_in(dir: &Path, path: &str, max: usize) -> Result<Found> {
     failpoint::pass("openat2")?;
     let failed = |errno| Error::new("openat2", errno);
-    let dir = rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(failed)?;
+    let dir = rustix::fs::openat(
+        CWD,
+        dir,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(failed)?;
     // O_PATH first: opening a device or a FIFO does things.
-    let resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let found = match rustix::fs::openat2(&dir, path, flags, Mode::empty(), resolve) {
         Ok(found) => found,
@@ -43,7 +47,9 @@ pub fn read_in(dir: &Path, path: &str, max: usize) -> Result<Found> {
     let again = format!("/proc/self/fd/{}", found.as_raw_fd());
     let file = std::fs::File::open(again).map_err(|e| Error::from_io("open", &e))?;
     let mut bytes = Vec::new();
-    file.take(max as u64).read_to_end(&mut bytes).map_err(|e| Error::from_io("read", &e))?;
+    file.take(max as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::from_io("read", &e))?;
     Ok(Found::Bytes(bytes))
 }
 

@@ -35,16 +35,27 @@ fn main() -> ExitCode {
         }
         ("dockerd", _) => {
             arm("daemon");
-            daemon::main("dockerd", &args, &daemon::Environment { failpoints: failpoints.clone() })
+            daemon::main(
+                "dockerd",
+                &args,
+                &daemon::Environment {
+                    failpoints: failpoints.clone(),
+                },
+            )
         }
         (_, Some("daemon")) => {
             arm("daemon");
-            let environment = daemon::Environment { failpoints: failpoints.clone() };
+            let environment = daemon::Environment {
+                failpoints: failpoints.clone(),
+            };
             daemon::main("wharf daemon", &args[1..], &environment)
         }
         _ => {
             arm("client");
-            { drop((name, args)); 1 }
+            {
+                drop((name, args));
+                1
+            }
         }
     };
     ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))

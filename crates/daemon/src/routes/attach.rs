@@ -42,14 +42,21 @@ pub(crate) async fn attach(request: Request) -> Result {
                     return;
                 }
             };
-            let head = Head { upgrade, tty: found.tty, version, with_server: false };
+            let head = Head {
+                upgrade,
+                tty: found.tty,
+                version,
+                with_server: false,
+            };
             let attach = Attach {
                 framed: !found.tty,
                 early_input: early,
                 detach_keys: if found.tty { detach_keys } else { Vec::new() },
                 ..attach
             };
-            let Some(fd) = hijack::write(fd, head.text().as_bytes()) else { return };
+            let Some(fd) = hijack::write(fd, head.text().as_bytes()) else {
+                return;
+            };
             if let Err(error) = engine.attach(found, attach, fd).await {
                 tracing::warn!(%error, "attaching a client");
             }

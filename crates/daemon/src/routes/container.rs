@@ -25,19 +25,34 @@ pub(crate) async fn start(request: Request) -> Result {
 }
 
 pub(crate) async fn stop(request: Request) -> Result {
-    let signal = request.query.find("signal").filter(|_| request.version.at_least(42));
-    request.engine.stop(&request.name, signal, request.query.number("t")).await?;
+    let signal = request
+        .query
+        .find("signal")
+        .filter(|_| request.version.at_least(42));
+    request
+        .engine
+        .stop(&request.name, signal, request.query.number("t"))
+        .await?;
     Ok(Answer::no_content())
 }
 
 pub(crate) async fn restart(request: Request) -> Result {
-    let signal = request.query.find("signal").filter(|_| request.version.at_least(42));
-    request.engine.restart(&request.name, signal, request.query.number("t")).await?;
+    let signal = request
+        .query
+        .find("signal")
+        .filter(|_| request.version.at_least(42));
+    request
+        .engine
+        .restart(&request.name, signal, request.query.number("t"))
+        .await?;
     Ok(Answer::no_content())
 }
 
 pub(crate) async fn kill(request: Request) -> Result {
-    request.engine.kill(&request.name, request.query.find("signal")).await?;
+    request
+        .engine
+        .kill(&request.name, request.query.find("signal"))
+        .await?;
     Ok(Answer::no_content())
 }
 
@@ -45,12 +60,18 @@ pub(crate) async fn remove(request: Request) -> Result {
     if request.query.is_on("link") {
         return Err(Failure::not_yet("removing a link"));
     }
-    request.engine.remove(&request.name, request.query.is_on("force")).await?;
+    request
+        .engine
+        .remove(&request.name, request.query.is_on("force"))
+        .await?;
     Ok(Answer::no_content())
 }
 
 pub(crate) async fn rename(request: Request) -> Result {
-    request.engine.rename(&request.name, request.query.get("name")).await?;
+    request
+        .engine
+        .rename(&request.name, request.query.get("name"))
+        .await?;
     Ok(Answer::no_content())
 }
 
@@ -75,15 +96,23 @@ pub(crate) fn size(request: &Request) -> Result<(u16, u16)> {
     let number = |key: &str| {
         let text = request.query.get(key);
         text.parse::<u16>().map_err(|_| {
-            Failure::bad_request(format!("strconv.ParseUint: parsing {text:?}: invalid syntax"))
+            Failure::bad_request(format!(
+                "strconv.ParseUint: parsing {text:?}: invalid syntax"
+            ))
         })
     };
     Ok((number("w")?, number("h")?))
 }
 
 pub(crate) async fn top(request: Request) -> Result {
-    let processes = request.engine.top(&request.name, request.query.get("ps_args")).await?;
-    Ok(Answer::ok(&Top { processes: processes.rows, titles: processes.titles }))
+    let processes = request
+        .engine
+        .top(&request.name, request.query.get("ps_args"))
+        .await?;
+    Ok(Answer::ok(&Top {
+        processes: processes.rows,
+        titles: processes.titles,
+    }))
 }
 
 pub(crate) async fn wait(request: Request) -> Result {
@@ -92,7 +121,9 @@ pub(crate) async fn wait(request: Request) -> Result {
         "next-exit" => WaitCondition::NextExit,
         "removed" => WaitCondition::Removed,
         other => {
-            return Err(Failure::bad_request(format!("invalid condition: {other:?}")));
+            return Err(Failure::bad_request(format!(
+                "invalid condition: {other:?}"
+            )));
         }
     };
     let waiting = request.engine.wait(&request.name, condition)?;

@@ -23,25 +23,48 @@ pub(crate) async fn create(request: Request) -> Result {
     if !platform.is_empty() && !is_ours(platform) {
         return Err(Failure::new(
             StatusCode::NOT_FOUND,
-            format!("image with reference {} was found but does not provide the specified platform ({platform})", document.config.image),
+            format!(
+                "image with reference {} was found but does not provide the specified platform ({platform})",
+                document.config.image
+            ),
         ));
     }
-    let name = request.query.find("name").filter(|name| !name.is_empty()).map(str::to_owned);
-    let ContainerCreateRequest { config, host_config, networking_config } = document;
+    let name = request
+        .query
+        .find("name")
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned);
+    let ContainerCreateRequest {
+        config,
+        host_config,
+        networking_config,
+    } = document;
     if config == api::container::Config::default() {
-        return Err(Failure::bad_request("config cannot be empty in order to create a container"));
+        return Err(Failure::bad_request(
+            "config cannot be empty in order to create a container",
+        ));
     }
     let host_config = create_host::with_defaults(host_config.unwrap_or_default(), request.version);
     refuse_config(&config, networking_config.as_ref())?;
     let host = create_host::host(&host_config)?;
-    let face = serde_json::to_value(Face { config: config.clone(), host: host_config })
-        .expect("API documents have string keys and no failing serializer");
+    let face = serde_json::to_value(Face {
+        config: config.clone(),
+        host: host_config,
+    })
+    .expect("API documents have string keys and no failing serializer");
     let created = request
         .engine
-        .create(CreateRequest { name, config: process(config), host, face })
+        .create(CreateRequest {
+            name,
+            config: process(config),
+            host,
+            face,
+        })
         .await?;
-    let answer =
-        ContainerCreateResponse { id: created.id.to_string(), warnings: created.warnings };
+    let answer = ContainerCreateResponse {
+        id: created.id.to_string(),
+        warnings: created.warnings,
+    };
     Ok(Answer::json(StatusCode::CREATED, &answer))
 }
 
@@ -78,9 +101,10 @@ fn refuse_config(
     config: &api::container::Config,
     networking: Option<&api::network::NetworkingConfig>,
 ) -> Result<()> {
-    let health = config.healthcheck.as_ref().is_some_and(|check| {
-        check.test.first().is_some_and(|word| word != "NONE")
-    });
+    let health = config
+        .healthcheck
+        .as_ref()
+        .is_some_and(|check| check.test.first().is_some_and(|word| word != "NONE"));
     let endpoints = networking.and_then(|config| config.endpoints_config.as_ref());
     let special = endpoints.is_some_and(|endpoints| {
         endpoints.iter().any(|(name, endpoint)| {
@@ -90,10 +114,19 @@ fn refuse_config(
     });
     for (given, what) in [
         (health, "a health check"),
-        (config.volumes.as_ref().is_some_and(|all| !all.0.is_empty()), "an anonymous volume"),
+        (
+            config.volumes.as_ref().is_some_and(|all| !all.0.is_empty()),
+            "an anonymous volume",
+        ),
         (!config.mac_address.is_empty(), "a MAC address of one's own"),
-        (config.network_disabled, "NetworkDisabled (use --network none)"),
-        (special, "an endpoint of a user-defined network, or with settings of its own"),
+        (
+            config.network_disabled,
+            "NetworkDisabled (use --network none)",
+        ),
+        (
+            special,
+            "an endpoint of a user-defined network, or with settings of its own",
+        ),
     ] {
         if given {
             return Err(Failure::not_yet(what));
@@ -106,11 +139,16 @@ fn refuse_config(
         )));
     }
     if !config.stop_signal.is_empty() && types::signal::parse(&config.stop_signal).is_err() {
-        return Err(Failure::bad_request(format!("invalid signal: {}", config.stop_signal)));
+        return Err(Failure::bad_request(format!(
+            "invalid signal: {}",
+            config.stop_signal
+        )));
     }
     for entry in config.env.iter().flatten() {
         if entry.is_empty() || entry.starts_with('=') {
-            return Err(Failure::bad_request(format!("invalid environment variable: {entry}")));
+            return Err(Failure::bad_request(format!(
+                "invalid environment variable: {entry}"
+            )));
         }
     }
     Ok(())

@@ -23,10 +23,12 @@ pub(super) const DRIVER: &str = "overlay2";
 
 pub(crate) async fn list(request: Request) -> Result {
     let query = &request.query;
-    let filters = Filters::parse(query.get("filters"))
-        .map_err(|_| Failure::bad_request("invalid filter"))?;
+    let filters =
+        Filters::parse(query.get("filters")).map_err(|_| Failure::bad_request("invalid filter"))?;
     let filter = Filter::check(&filters)?;
-    let limit = query.number("limit").and_then(|limit| usize::try_from(limit).ok());
+    let limit = query
+        .number("limit")
+        .and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.filter(|limit| *limit > 0);
     let all = query.is_on("all")
         || limit.is_some()
@@ -38,7 +40,12 @@ pub(crate) async fn list(request: Request) -> Result {
     let ancestors: Vec<_> = filters
         .get("ancestor")
         .iter()
-        .filter_map(|name| images.iter().find(|image| is_named(image, name)).map(|image| image.id))
+        .filter_map(|name| {
+            images
+                .iter()
+                .find(|image| is_named(image, name))
+                .map(|image| image.id)
+        })
         .collect();
     let now_ns = engine::now_ns();
     let rows: Vec<ContainerSummary> = containers
@@ -87,11 +94,32 @@ struct Filter;
 impl Filter {
     fn check(filters: &Filters) -> Result<Self> {
         const KEYS: [&str; 16] = [
-            "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
-            "name", "network", "publish", "since", "status", "volume", "",
+            "ancestor",
+            "before",
+            "exited",
+            "expose",
+            "health",
+            "id",
+            "is-task",
+            "isolation",
+            "label",
+            "name",
+            "network",
+            "publish",
+            "since",
+            "status",
+            "volume",
+            "",
         ];
-        const STATES: [&str; 7] =
-            ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+        const STATES: [&str; 7] = [
+            "created",
+            "restarting",
+            "running",
+            "removing",
+            "paused",
+            "exited",
+            "dead",
+        ];
         if let Some(key) = filters.0.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(Failure::bad_request(format!("invalid filter '{key}'")));
         }
@@ -105,7 +133,9 @@ impl Filter {
         }
         for code in filters.get("exited") {
             if code.parse::<i32>().is_err() {
-                return Err(Failure::bad_request(format!("invalid filter 'exited={code}'")));
+                return Err(Failure::bad_request(format!(
+                    "invalid filter 'exited={code}'"
+                )));
             }
         }
         for key in ["expose", "publish"] {
@@ -119,10 +149,15 @@ impl Filter {
     #[expect(clippy::unused_self, reason = "only checked filters have bounds")]
     fn bounds(&self, request: &Request, filters: &Filters) -> Result<Bounds> {
         let created = |key: &str| -> Result<Option<i64>> {
-            let Some(name) = filters.get(key).first() else { return Ok(None) };
+            let Some(name) = filters.get(key).first() else {
+                return Ok(None);
+            };
             Ok(Some(request.engine.inspect(name)?.record.created_ns))
         };
-        Ok(Bounds { before_ns: created("before")?, since_ns: created("since")? })
+        Ok(Bounds {
+            before_ns: created("before")?,
+            since_ns: created("since")?,
+        })
     }
 
     #[expect(clippy::unused_self, reason = "only checked filters are applied")]
@@ -140,9 +175,15 @@ impl Filter {
             && any("health", &|value| value == "none")
             && any("is-task", &|value| matches!(value, "0" | "false"))
             && any("isolation", &|value| matches!(value, "" | "default"))
-            && any("network", &|value| value == network_name(&record.host.network))
+            && any("network", &|value| {
+                value == network_name(&record.host.network)
+            })
             && any("volume", &|value| {
-                record.host.binds.iter().any(|bind| bind.source == value || bind.target == value)
+                record
+                    .host
+                    .binds
+                    .iter()
+                    .any(|bind| bind.source == value || bind.target == value)
             })
             && labels(&record.config.labels, filters.get("label"))
     }
@@ -170,7 +211,11 @@ fn summary(one: &Snapshot, named: bool, now_ns: i64) -> ContainerSummary {
     ContainerSummary {
         id: record.id.to_string(),
         names: vec![format!("/{}", record.name)],
-        image: if named { record.config.image.clone() } else { record.image_id.to_string() },
+        image: if named {
+            record.config.image.clone()
+        } else {
+            record.image_id.to_string()
+        },
         image_id: record.image_id.to_string(),
         command: command(&record.config.argv()),
         created: record.created_ns / 1_000_000_000,
@@ -216,7 +261,11 @@ fn status(one: &Snapshot, now_ns: i64) -> String {
         Status::Created => "Created".to_owned(),
         Status::Running => format!("Up {}", since(state.started_ns)),
         Status::Paused => format!("Up {} (Paused)", since(state.started_ns)),
-        Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished_ns)),
+        Status::Exited => format!(
+            "Exited ({}) {} ago",
+            state.exit_code,
+            since(state.finished_ns)
+        ),
         Status::Removing => "Removal In Progress".to_owned(),
     }
 }
@@ -230,7 +279,11 @@ fn network_name(network: &Network) -> &'static str {
 }
 
 fn endpoint(one: &Snapshot) -> EndpointSettings {
-    let Some(endpoint) = one.record.endpoint.as_ref().filter(|_| one.state.status.is_running())
+    let Some(endpoint) = one
+        .record
+        .endpoint
+        .as_ref()
+        .filter(|_| one.state.status.is_running())
     else {
         return EndpointSettings::default();
     };
@@ -253,7 +306,11 @@ fn mount_points(record: &Record) -> Vec<MountPoint> {
             kind: "bind".to_owned(),
             source: bind.source.clone(),
             destination: bind.target.clone(),
-            mode: if bind.create && bind.read_only { "ro".to_owned() } else { String::new() },
+            mode: if bind.create && bind.read_only {
+                "ro".to_owned()
+            } else {
+                String::new()
+            },
             rw: !bind.read_only,
             propagation: if bind.propagation.is_empty() {
                 "rprivate".to_owned()
@@ -303,7 +360,10 @@ fn document(one: &Snapshot) -> ContainerInspect {
         driver: DRIVER.to_owned(),
         platform: "linux".to_owned(),
         exec_ids: (!one.execs.is_empty()).then(|| one.execs.clone()),
-        graph_driver: GraphDriver { data: None, name: DRIVER.to_owned() },
+        graph_driver: GraphDriver {
+            data: None,
+            name: DRIVER.to_owned(),
+        },
         mounts: mount_points(record),
         config: config(record, face.config),
         host_config: host_config(record, face.host),
@@ -328,7 +388,11 @@ fn config(record: &Record, asked: api::container::Config) -> api::container::Con
     api::container::Config {
         hostname: own.hostname.clone(),
         user: own.user.clone(),
-        env: if own.env.is_empty() { asked.env } else { list(&own.env) },
+        env: if own.env.is_empty() {
+            asked.env
+        } else {
+            list(&own.env)
+        },
         cmd: own.cmd.clone().map(Words),
         entrypoint: own.entrypoint.clone().map(Words),
         working_dir: own.working_dir.clone(),
@@ -359,7 +423,11 @@ fn state(one: &Snapshot) -> State {
 fn network_settings(one: &Snapshot) -> NetworkSettings {
     let name = network_name(&one.record.host.network);
     let endpoint = endpoint(one);
-    let top = if name == "bridge" { endpoint.clone() } else { EndpointSettings::default() };
+    let top = if name == "bridge" {
+        endpoint.clone()
+    } else {
+        EndpointSettings::default()
+    };
     NetworkSettings {
         endpoint_id: top.endpoint_id,
         gateway: top.gateway,
@@ -378,15 +446,23 @@ mod tests {
     #[test]
     fn commands_as_ps_shows_them() {
         let argv = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect::<Vec<_>>();
-        assert_eq!(command(&argv(&["sh", "-c", "echo 'a b'; x"])), "sh -c 'echo 'a b'; x'");
+        assert_eq!(
+            command(&argv(&["sh", "-c", "echo 'a b'; x"])),
+            "sh -c 'echo 'a b'; x'"
+        );
         assert_eq!(command(&[]), "");
     }
 
     #[test]
     fn names_match_as_expressions() {
-        for (wanted, holds) in
-            [("web", true), ("^/web1$", true), ("^eb", false), ("1$", true), ("/web", true), ("x", false)]
-        {
+        for (wanted, holds) in [
+            ("web", true),
+            ("^/web1$", true),
+            ("^eb", false),
+            ("1$", true),
+            ("/web", true),
+            ("x", false),
+        ] {
             assert_eq!(name_matches("web1", wanted), holds, "{wanted}");
         }
     }

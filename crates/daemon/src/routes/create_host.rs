@@ -27,7 +27,14 @@ pub(super) fn with_defaults(mut host: HostConfig, version: ApiVersion) -> HostCo
     host.log_config.config.get_or_insert_default();
     default(&mut host.restart_policy.name, "no");
     default(&mut host.cgroupns_mode, "host");
-    default(&mut host.ipc_mode, if version.at_least(40) { "private" } else { "shareable" });
+    default(
+        &mut host.ipc_mode,
+        if version.at_least(40) {
+            "private"
+        } else {
+            "shareable"
+        },
+    );
     default(&mut host.runtime, "runc");
     if host.shm_size == 0 {
         host.shm_size = 64 << 20;
@@ -36,12 +43,22 @@ pub(super) fn with_defaults(mut host: HostConfig, version: ApiVersion) -> HostCo
         host.resources.pids_limit = None;
     }
     let open = host.privileged
-        || host.security_opt.iter().flatten().any(|option| option == "systempaths=unconfined");
+        || host
+            .security_opt
+            .iter()
+            .flatten()
+            .any(|option| option == "systempaths=unconfined");
     let paths = |all: &[&str]| {
-        if open { Vec::new() } else { all.iter().map(|&path| path.to_owned()).collect() }
+        if open {
+            Vec::new()
+        } else {
+            all.iter().map(|&path| path.to_owned()).collect()
+        }
     };
-    host.masked_paths.get_or_insert_with(|| paths(&MASKED_PATHS));
-    host.readonly_paths.get_or_insert_with(|| paths(&READONLY_PATHS));
+    host.masked_paths
+        .get_or_insert_with(|| paths(&MASKED_PATHS));
+    host.readonly_paths
+        .get_or_insert_with(|| paths(&READONLY_PATHS));
     host
 }
 
@@ -93,9 +110,15 @@ fn shares(what: &str, mode: &str, own: &[&str]) -> Result<bool> {
 fn refuse(given: &HostConfig) -> Result<()> {
     let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let resources = &given.resources;
-    let ports = given.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty());
+    let ports = given
+        .port_bindings
+        .as_ref()
+        .is_some_and(|ports| !ports.is_empty());
     let blkio = resources.blkio_weight != 0
-        || resources.blkio_weight_device.as_ref().is_some_and(|list| !list.is_empty())
+        || resources
+            .blkio_weight_device
+            .as_ref()
+            .is_some_and(|list| !list.is_empty())
         || [
             &resources.blkio_device_read_bps,
             &resources.blkio_device_write_bps,
@@ -110,21 +133,42 @@ fn refuse(given: &HostConfig) -> Result<()> {
         || resources.io_maximum_bandwidth != 0
         || !["", "default"].contains(&given.isolation.as_str());
     for (present, what) in [
-        (ports || given.publish_all_ports, "publishing ports (-p, -P)"),
+        (
+            ports || given.publish_all_ports,
+            "publishing ports (-p, -P)",
+        ),
         (given.restart_policy.name != "no", "a restart policy"),
         (some(&given.volumes_from), "--volumes-from"),
         (!given.volume_driver.is_empty(), "a volume driver"),
         (some(&given.links), "--link"),
         (!given.annotations.is_empty(), "annotations"),
-        (!given.cgroup.is_empty(), "joining a cgroup of another container"),
-        (!["", "host"].contains(&given.userns_mode.as_str()), "--userns"),
+        (
+            !given.cgroup.is_empty(),
+            "joining a cgroup of another container",
+        ),
+        (
+            !["", "host"].contains(&given.userns_mode.as_str()),
+            "--userns",
+        ),
         (given.init == Some(true), "--init"),
         (!given.storage_opt.is_empty(), "--storage-opt"),
         (blkio, "block I/O limits"),
         (!resources.cgroup_parent.is_empty(), "--cgroup-parent"),
-        (resources.devices.as_ref().is_some_and(|list| !list.is_empty()), "--device"),
+        (
+            resources
+                .devices
+                .as_ref()
+                .is_some_and(|list| !list.is_empty()),
+            "--device",
+        ),
         (some(&resources.device_cgroup_rules), "--device-cgroup-rule"),
-        (resources.device_requests.as_ref().is_some_and(|list| !list.is_empty()), "--gpus"),
+        (
+            resources
+                .device_requests
+                .as_ref()
+                .is_some_and(|list| !list.is_empty()),
+            "--gpus",
+        ),
         (
             resources.cpu_realtime_period != 0 || resources.cpu_realtime_runtime != 0,
             "realtime CPU limits",
@@ -150,7 +194,8 @@ fn refuse(given: &HostConfig) -> Result<()> {
 }
 
 fn restart_conflict(given: &HostConfig) -> Result<()> {
-    if !["no", "always", "on-failure", "unless-stopped"].contains(&given.restart_policy.name.as_str())
+    if !["no", "always", "on-failure", "unless-stopped"]
+        .contains(&given.restart_policy.name.as_str())
     {
         return Err(Failure::bad_request(format!(
             "invalid restart policy: unknown policy '{}'; use one of 'no', 'always', 'on-failure', \
@@ -169,7 +214,9 @@ fn network(mode: &str) -> Result<Network> {
         _ if mode.starts_with("container:") => {
             Err(Failure::not_yet("sharing the network of another container"))
         }
-        _ => Err(Failure::not_yet(&format!("the user-defined network {mode:?}"))),
+        _ => Err(Failure::not_yet(&format!(
+            "the user-defined network {mode:?}"
+        ))),
     }
 }
 
@@ -178,11 +225,17 @@ fn log(given: &LogConfig) -> Result<Log> {
     match given.kind.as_str() {
         "none" => Ok(Log::None),
         "json-file" => {
-            let Log::JsonFile { mut max_size, mut max_file } = Log::default() else {
+            let Log::JsonFile {
+                mut max_size,
+                mut max_file,
+            } = Log::default()
+            else {
                 return Ok(Log::default());
             };
             for (key, value) in options {
-                let bad = |why: &str| Failure::bad_request(format!("invalid value {value:?} of log opt {key}: {why}"));
+                let bad = |why: &str| {
+                    Failure::bad_request(format!("invalid value {value:?} of log opt {key}: {why}"))
+                };
                 match key.as_str() {
                     "max-size" if value == "-1" => max_size = 0,
                     "max-size" => {
@@ -199,8 +252,8 @@ fn log(given: &LogConfig) -> Result<Log> {
                             .filter(|count| *count > 0)
                             .ok_or_else(|| bad("must be a number above 0"))?;
                     }
-                    "compress" | "labels" | "labels-regex" | "env" | "env-regex" | "tag" | "mode"
-                    | "max-buffer-size" => {
+                    "compress" | "labels" | "labels-regex" | "env" | "env-regex" | "tag"
+                    | "mode" | "max-buffer-size" => {
                         return Err(Failure::not_yet(&format!("log opt {key}")));
                     }
                     _ => {
@@ -225,7 +278,11 @@ fn capabilities(given: Option<&api::Words>, what: &str) -> Result<Vec<String>> {
             capability_name(name).ok_or_else(|| {
                 Failure::bad_request(format!("invalid {what}: unknown capability: \"{}\"", {
                     let upper = name.to_ascii_uppercase();
-                    if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") }
+                    if upper.starts_with("CAP_") {
+                        upper
+                    } else {
+                        format!("CAP_{upper}")
+                    }
                 }))
             })
         })
@@ -266,7 +323,9 @@ fn resources(given: &HostConfig) -> Result<Resources> {
         return bad("Minimum memory limit allowed is 6MB");
     }
     if limits.memory_swap > 0 && limits.memory == 0 {
-        return bad("You should always set the Memory limit when using Memoryswap limit, see usage");
+        return bad(
+            "You should always set the Memory limit when using Memoryswap limit, see usage",
+        );
     }
     if limits.memory_swap > 0 && limits.memory_swap < limits.memory {
         return bad("Minimum memoryswap limit should be larger than memory limit, see usage");
@@ -275,7 +334,9 @@ fn resources(given: &HostConfig) -> Result<Resources> {
         && limits.memory > 0
         && limits.memory < limits.memory_reservation
     {
-        return bad("Minimum memory limit can not be less than memory reservation limit, see usage");
+        return bad(
+            "Minimum memory limit can not be less than memory reservation limit, see usage",
+        );
     }
     let some = |value: i64| (value != 0).then_some(value);
     let (quota, period) = cpu_time(given)?;
@@ -283,12 +344,16 @@ fn resources(given: &HostConfig) -> Result<Resources> {
         limit: some(limits.memory),
         swap: some(limits.memory_swap),
         reservation: some(limits.memory_reservation),
-        swappiness: limits.memory_swappiness.and_then(|value| u64::try_from(value).ok()),
+        swappiness: limits
+            .memory_swappiness
+            .and_then(|value| u64::try_from(value).ok()),
         disable_oom_killer: limits.oom_kill_disable,
         ..Memory::default()
     };
     let cpu = Cpu {
-        shares: u64::try_from(limits.cpu_shares).ok().filter(|shares| *shares != 0),
+        shares: u64::try_from(limits.cpu_shares)
+            .ok()
+            .filter(|shares| *shares != 0),
         quota,
         period,
         burst: None,
@@ -308,7 +373,12 @@ fn cpu_time(given: &HostConfig) -> Result<(Option<i64>, Option<u64>)> {
     let limits = &given.resources;
     if limits.nano_cpus == 0 {
         let quota = (limits.cpu_quota != 0).then_some(limits.cpu_quota);
-        return Ok((quota, u64::try_from(limits.cpu_period).ok().filter(|period| *period != 0)));
+        return Ok((
+            quota,
+            u64::try_from(limits.cpu_period)
+                .ok()
+                .filter(|period| *period != 0),
+        ));
     }
     for (set, name) in [(limits.cpu_period, "Period"), (limits.cpu_quota, "Quota")] {
         if set != 0 {
@@ -318,7 +388,9 @@ fn cpu_time(given: &HostConfig) -> Result<(Option<i64>, Option<u64>)> {
         }
     }
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let most = i64::try_from(cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+    let most = i64::try_from(cpus)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000_000);
     if limits.nano_cpus < 0 || limits.nano_cpus > most {
         return Err(Failure::bad_request(format!(
             "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
@@ -329,11 +401,17 @@ fn cpu_time(given: &HostConfig) -> Result<(Option<i64>, Option<u64>)> {
 
 /// `-v SOURCE:TARGET[:OPTIONS]`.
 fn binds(given: &HostConfig) -> Result<Vec<Bind>> {
-    given.binds.iter().flatten().map(|text| bind(text)).collect()
+    given
+        .binds
+        .iter()
+        .flatten()
+        .map(|text| bind(text))
+        .collect()
 }
 
 fn bind(text: &str) -> Result<Bind> {
-    let bad = |why: &str| Failure::bad_request(format!("invalid volume specification: '{text}': {why}"));
+    let bad =
+        |why: &str| Failure::bad_request(format!("invalid volume specification: '{text}': {why}"));
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, options) = match parts[..] {
         [source, target] => (source, target, ""),
@@ -344,7 +422,9 @@ fn bind(text: &str) -> Result<Bind> {
         return Err(Failure::not_yet(&format!("a named volume ({source})")));
     }
     if !target.starts_with('/') || target == "/" {
-        return Err(bad("invalid mount config for type \"bind\": invalid mount path: '/' mount path must be absolute"));
+        return Err(bad(
+            "invalid mount config for type \"bind\": invalid mount path: '/' mount path must be absolute",
+        ));
     }
     let mut bind = Bind {
         source: source.to_owned(),
@@ -398,15 +478,24 @@ fn mounts(given: &HostConfig, host: &mut Host) -> Result<()> {
                 if mount.read_only {
                     options.push("ro".to_owned());
                 }
-                if host.tmpfs.insert(clean(&mount.target), options.join(",")).is_some() {
+                if host
+                    .tmpfs
+                    .insert(clean(&mount.target), options.join(","))
+                    .is_some()
+                {
                     return Err(duplicate(&mount.target));
                 }
             }
             "volume" | "image" | "cluster" | "npipe" => {
-                return Err(Failure::not_yet(&format!("a mount of type {:?}", mount.kind)));
+                return Err(Failure::not_yet(&format!(
+                    "a mount of type {:?}",
+                    mount.kind
+                )));
             }
             other => {
-                return Err(Failure::bad_request(format!("mount type unknown: {other:?}")));
+                return Err(Failure::bad_request(format!(
+                    "mount type unknown: {other:?}"
+                )));
             }
         }
     }
@@ -414,9 +503,8 @@ fn mounts(given: &HostConfig, host: &mut Host) -> Result<()> {
 }
 
 fn bind_mount(mount: &MountRequest) -> Result<Bind> {
-    let invalid = |why: &str| {
-        Failure::bad_request(format!("invalid mount config for type \"bind\": {why}"))
-    };
+    let invalid =
+        |why: &str| Failure::bad_request(format!("invalid mount config for type \"bind\": {why}"));
     if mount.target.is_empty() {
         return Err(invalid("field Target must not be empty"));
     }
@@ -426,11 +514,17 @@ fn bind_mount(mount: &MountRequest) -> Result<Bind> {
     if !mount.source.starts_with('/') || !mount.target.starts_with('/') {
         return Err(invalid(&format!(
             "invalid mount path: '{}' mount path must be absolute",
-            if mount.source.starts_with('/') { &mount.target } else { &mount.source }
+            if mount.source.starts_with('/') {
+                &mount.target
+            } else {
+                &mount.source
+            }
         )));
     }
     if mount.volume_options.is_some() {
-        return Err(Failure::bad_request("VolumeOptions must not be specified on mount type \"bind\""));
+        return Err(Failure::bad_request(
+            "VolumeOptions must not be specified on mount type \"bind\"",
+        ));
     }
     let options = mount.bind_options.clone().unwrap_or_default();
     Ok(Bind {
@@ -449,7 +543,12 @@ fn duplicate(target: &str) -> Failure {
 
 fn check_targets(host: &Host) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
-    for target in host.binds.iter().map(|bind| &bind.target).chain(host.tmpfs.keys()) {
+    for target in host
+        .binds
+        .iter()
+        .map(|bind| &bind.target)
+        .chain(host.tmpfs.keys())
+    {
         if !seen.insert(target) {
             return Err(duplicate(target));
         }
@@ -490,7 +589,9 @@ mod tests {
 
     #[test]
     fn binds_as_people_write_them() {
-        let parsed = bind("/a:/b/../c/:ro,rslave").map_err(|e| e.message).unwrap();
+        let parsed = bind("/a:/b/../c/:ro,rslave")
+            .map_err(|e| e.message)
+            .unwrap();
         assert_eq!((parsed.target.as_str(), parsed.read_only), ("/c", true));
         assert_eq!(parsed.propagation, "rslave");
         assert!(bind("name:/b").is_err());
@@ -524,6 +625,9 @@ mod tests {
     fn what_cannot_be_obeyed_is_refused() {
         let mut given = with_defaults(HostConfig::default(), ApiVersion::MAX);
         given.restart_policy.name = "always".to_owned();
-        assert_eq!(super::host(&given).unwrap_err().message, "a restart policy is not built yet");
+        assert_eq!(
+            super::host(&given).unwrap_err().message,
+            "a restart policy is not built yet"
+        );
     }
 }

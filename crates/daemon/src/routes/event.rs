@@ -13,9 +13,9 @@ pub(crate) async fn events(request: Request) -> Result {
     let query = &request.query;
     let moment = |key: &str| match query.get(key) {
         "" => Ok(None),
-        text => crate::time::parse_unix(text).map(Some).map_err(|sentence| {
-            Failure::new(hyper::StatusCode::INTERNAL_SERVER_ERROR, sentence)
-        }),
+        text => crate::time::parse_unix(text)
+            .map(Some)
+            .map_err(|sentence| Failure::new(hyper::StatusCode::INTERNAL_SERVER_ERROR, sentence)),
     };
     let (since, until) = (moment("since")?, moment("until")?);
     if let (Some(since), Some(until)) = (since, until)
@@ -27,50 +27,53 @@ pub(crate) async fn events(request: Request) -> Result {
             query.get("until")
         )));
     }
-    let filters = Filters::parse(query.get("filters"))
-        .map_err(|_| Failure::bad_request("invalid filter"))?;
+    let filters =
+        Filters::parse(query.get("filters")).map_err(|_| Failure::bad_request("invalid filter"))?;
     let (past, mut future) = request.engine.events();
-    Ok(Answer::stream("application/json", move |sender| async move {
-        for event in past {
-            let wanted = since.is_some_and(|since| event.time_ns >= since)
-                && until.is_none_or(|until| event.time_ns <= until);
-            if wanted
-                && matches(&event, &filters)
-                && sender.send(line(&document(&event), "\n")).await.is_err()
-            {
+    Ok(Answer::stream(
+        "application/json",
+        move |sender| async move {
+            for event in past {
+                let wanted = since.is_some_and(|since| event.time_ns >= since)
+                    && until.is_none_or(|until| event.time_ns <= until);
+                if wanted
+                    && matches(&event, &filters)
+                    && sender.send(line(&document(&event), "\n")).await.is_err()
+                {
+                    return;
+                }
+            }
+            let remaining = until.map(|until| until.saturating_sub(engine::now_ns()));
+            if remaining.is_some_and(|ns| ns <= 0) {
                 return;
             }
-        }
-        let remaining = until.map(|until| until.saturating_sub(engine::now_ns()));
-        if remaining.is_some_and(|ns| ns <= 0) {
-            return;
-        }
-        let patience = remaining.and_then(|ns| u64::try_from(ns).ok());
-        let end = async move {
-            match patience {
-                Some(ns) => tokio::time::sleep(std::time::Duration::from_nanos(ns)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::pin!(end);
-        loop {
-            let event = tokio::select! {
-                event = future.recv() => event,
-                () = sender.closed() => return,
-                () = &mut end => return,
-            };
-            match event {
-                Ok(event) if matches(&event, &filters) => {
-                    if sender.send(line(&document(&event), "\n")).await.is_err() {
-                        return;
-                    }
+            let patience = remaining.and_then(|ns| u64::try_from(ns).ok());
+            let end = async move {
+                match patience {
+                    Some(ns) => tokio::time::sleep(std::time::Duration::from_nanos(ns)).await,
+                    None => std::future::pending().await,
                 }
-                // A listener that is too slow misses events, and goes on with the next.
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
+            };
+            tokio::pin!(end);
+            loop {
+                let event = tokio::select! {
+                    event = future.recv() => event,
+                    () = sender.closed() => return,
+                    () = &mut end => return,
+                };
+                match event {
+                    Ok(event) if matches(&event, &filters) => {
+                        if sender.send(line(&document(&event), "\n")).await.is_err() {
+                            return;
+                        }
+                    }
+                    // A listener that is too slow misses events, and goes on with the next.
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                }
             }
-        }
-    }))
+        },
+    ))
 }
 
 fn document(event: &engine::Event) -> Event {
@@ -81,12 +84,23 @@ fn document(event: &engine::Event) -> Event {
         String::new()
     };
     Event {
-        status: if legacy { event.action.clone() } else { String::new() },
-        id: if legacy { event.id.clone() } else { String::new() },
+        status: if legacy {
+            event.action.clone()
+        } else {
+            String::new()
+        },
+        id: if legacy {
+            event.id.clone()
+        } else {
+            String::new()
+        },
         from,
         kind: event.kind.to_owned(),
         action: event.action.clone(),
-        actor: Actor { id: event.id.clone(), attributes: event.attributes.clone() },
+        actor: Actor {
+            id: event.id.clone(),
+            attributes: event.attributes.clone(),
+        },
         scope: "local".to_owned(),
         time: event.time_ns.div_euclid(1_000_000_000),
         time_nano: event.time_ns,
@@ -103,11 +117,18 @@ fn matches(event: &engine::Event, filters: &Filters) -> bool {
             event.kind == kind
                 && (event.id == value
                     || event.id.starts_with(value)
-                    || event.attributes.get("name").is_some_and(|name| name == value))
+                    || event
+                        .attributes
+                        .get("name")
+                        .is_some_and(|name| name == value))
         })
     };
     let image = any("image", &|value| {
-        let name = event.attributes.get(if event.kind == "image" { "name" } else { "image" });
+        let name = event.attributes.get(if event.kind == "image" {
+            "name"
+        } else {
+            "image"
+        });
         let same = |name: &String| {
             name == value || name.rsplit_once(':').is_some_and(|(bare, _)| bare == value)
         };
@@ -167,7 +188,11 @@ mod tests {
             (r#"{"label":["x"]}"#, false),
             (r#"{"whatever":["x"]}"#, true),
         ] {
-            assert_eq!(matches(&event(), &Filters::parse(filter).unwrap()), holds, "{filter}");
+            assert_eq!(
+                matches(&event(), &Filters::parse(filter).unwrap()),
+                holds,
+                "{filter}"
+            );
         }
     }
 }

@@ -57,8 +57,15 @@ pub(crate) async fn start(request: Request) -> Result {
     Ok(Answer::Takeover(Box::new(move |fd, early_input| {
         Box::pin(async move {
             let tty = config.tty;
-            let head = Head { upgrade, tty, version, with_server: true };
-            let Some(fd) = hijack::write(fd, head.text().as_bytes()) else { return };
+            let head = Head {
+                upgrade,
+                tty,
+                version,
+                with_server: true,
+            };
+            let Some(fd) = hijack::write(fd, head.text().as_bytes()) else {
+                return;
+            };
             let Ok(own) = fd.try_clone() else { return };
             let attach = Attach {
                 stdin: config.attach_stdin,
@@ -70,7 +77,11 @@ pub(crate) async fn start(request: Request) -> Result {
                 client: 0,
             };
             let started = match checked {
-                Ok(_) => engine.exec_start(&id, Some((attach, fd)), console_size).await,
+                Ok(_) => {
+                    engine
+                        .exec_start(&id, Some((attach, fd)), console_size)
+                        .await
+                }
                 Err(error) => Err(error),
             };
             if let Err(error) = started {
@@ -83,7 +94,10 @@ pub(crate) async fn start(request: Request) -> Result {
 
 pub(crate) async fn resize(request: Request) -> Result {
     let (width, height) = super::container::size(&request)?;
-    request.engine.exec_resize(&request.name, width, height).await?;
+    request
+        .engine
+        .exec_resize(&request.name, width, height)
+        .await?;
     Ok(Answer::Empty(StatusCode::OK))
 }
 

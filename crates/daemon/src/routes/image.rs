@@ -33,10 +33,13 @@ pub(crate) async fn list(request: Request) -> Result {
     let images = request.engine.images_list().await?;
     let users = request.engine.image_users();
     let created = |key: &str| -> Result<Option<String>> {
-        let Some(name) = filters.get(key).first() else { return Ok(None) };
-        let image = images.iter().find(|image| is_named(image, name)).ok_or_else(|| {
-            Failure::new(StatusCode::NOT_FOUND, format!("No such image: {name}"))
-        })?;
+        let Some(name) = filters.get(key).first() else {
+            return Ok(None);
+        };
+        let image = images
+            .iter()
+            .find(|image| is_named(image, name))
+            .ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, format!("No such image: {name}")))?;
         Ok(image.config.created.clone())
     };
     let (before, since) = (created("before")?, created("since")?);
@@ -45,7 +48,13 @@ pub(crate) async fn list(request: Request) -> Result {
         .filter(|image| wanted(image, &filters))
         .filter(|image| before.is_none() || image.config.created < before)
         .filter(|image| since.is_none() || image.config.created > since)
-        .map(|image| summary(image, users.get(&image.id).copied().unwrap_or(0), request.version))
+        .map(|image| {
+            summary(
+                image,
+                users.get(&image.id).copied().unwrap_or(0),
+                request.version,
+            )
+        })
         .collect();
     Ok(Answer::ok(&rows))
 }
@@ -65,7 +74,9 @@ fn wanted(image: &ImageRecord, filters: &Filters) -> bool {
         });
     let none = BTreeMap::new();
     let defaults = image.config.config.as_ref();
-    let labels = defaults.and_then(|defaults| defaults.labels.as_ref()).unwrap_or(&none);
+    let labels = defaults
+        .and_then(|defaults| defaults.labels.as_ref())
+        .unwrap_or(&none);
     dangling && named && super::event::labels(labels, filters.get("label"))
 }
 
@@ -75,7 +86,10 @@ fn glob(pattern: &str, text: &str) -> bool {
         (None, None) => true,
         (Some('*'), _) => {
             glob(&pattern[1..], text)
-                || text.chars().next().is_some_and(|c| c != '/' && glob(pattern, &text[c.len_utf8()..]))
+                || text
+                    .chars()
+                    .next()
+                    .is_some_and(|c| c != '/' && glob(pattern, &text[c.len_utf8()..]))
         }
         (Some('?'), Some(c)) if c != '/' => glob(&pattern[1..], &text[c.len_utf8()..]),
         (Some(p), Some(c)) if p == c => glob(&pattern[p.len_utf8()..], &text[c.len_utf8()..]),
@@ -86,14 +100,25 @@ fn glob(pattern: &str, text: &str) -> bool {
 fn summary(image: &ImageRecord, containers: i64, version: ApiVersion) -> ImageSummary {
     let size = i64::try_from(image.size).unwrap_or(i64::MAX);
     let old = image.tags.is_empty() && !version.at_least(43);
-    let labels = image.config.config.as_ref().and_then(|defaults| defaults.labels.clone());
+    let labels = image
+        .config
+        .config
+        .as_ref()
+        .and_then(|defaults| defaults.labels.clone());
     ImageSummary {
         containers: if version.at_least(51) { containers } else { -1 },
         created: unix_seconds(image.config.created.as_deref()),
         id: image.id.to_string(),
         labels,
-        parent_id: image.parent.map(|parent| parent.to_string()).unwrap_or_default(),
-        repo_digests: if old { vec!["<none>@<none>".to_owned()] } else { Vec::new() },
+        parent_id: image
+            .parent
+            .map(|parent| parent.to_string())
+            .unwrap_or_default(),
+        repo_digests: if old {
+            vec!["<none>@<none>".to_owned()]
+        } else {
+            Vec::new()
+        },
         repo_tags: if old {
             vec!["<none>:<none>".to_owned()]
         } else {
@@ -120,9 +145,15 @@ pub(crate) async fn inspect(request: Request) -> Result {
         id: image.id.to_string(),
         repo_tags: image.tags.iter().map(Reference::familiar).collect(),
         repo_digests: Vec::new(),
-        parent: image.parent.map(|parent| parent.to_string()).unwrap_or_default(),
+        parent: image
+            .parent
+            .map(|parent| parent.to_string())
+            .unwrap_or_default(),
         comment: config.comment.clone().unwrap_or_default(),
-        created: config.created.clone().unwrap_or_else(|| crate::time::ZERO.to_owned()),
+        created: config
+            .created
+            .clone()
+            .unwrap_or_else(|| crate::time::ZERO.to_owned()),
         docker_version: String::new(),
         author: config.author.clone().unwrap_or_default(),
         architecture: config.architecture.clone(),
@@ -130,13 +161,19 @@ pub(crate) async fn inspect(request: Request) -> Result {
         os: config.os.clone(),
         size,
         virtual_size: if version.at_least(44) { 0 } else { size },
-        graph_driver: GraphDriver { data: None, name: DRIVER.to_owned() },
+        graph_driver: GraphDriver {
+            data: None,
+            name: DRIVER.to_owned(),
+        },
         root_fs: RootFs {
             kind: "layers".to_owned(),
             layers: image.layers().iter().map(ToString::to_string).collect(),
         },
         metadata: ImageMetadata {
-            last_tag_time: image.last_tagged.clone().unwrap_or_else(|| crate::time::ZERO.to_owned()),
+            last_tag_time: image
+                .last_tagged
+                .clone()
+                .unwrap_or_else(|| crate::time::ZERO.to_owned()),
         },
         config: defaults(&image),
     };
@@ -152,7 +189,9 @@ fn defaults(image: &ImageRecord) -> ImageConfig {
         entrypoint: own.entrypoint.map(Words),
         env: (!own.env.is_empty()).then_some(own.env),
         exposed_ports: keys(own.exposed_ports),
-        healthcheck: own.healthcheck.and_then(|check| serde_json::from_value(check).ok()),
+        healthcheck: own
+            .healthcheck
+            .and_then(|check| serde_json::from_value(check).ok()),
         labels: own.labels,
         on_build: own.on_build,
         shell: own.shell.unwrap_or_default(),
@@ -178,7 +217,9 @@ pub(crate) async fn history(request: Request) -> Result {
             size: if step.empty_layer {
                 0
             } else {
-                sizes.next().map_or(0, |size| i64::try_from(*size).unwrap_or(i64::MAX))
+                sizes
+                    .next()
+                    .map_or(0, |size| i64::try_from(*size).unwrap_or(i64::MAX))
             },
             tags: None,
         })
@@ -204,21 +245,27 @@ fn reference(repository: &str, tag: &str) -> Result<Reference> {
     if tag.is_empty() {
         return Ok(reference.or_latest());
     }
-    reference.with_tag(tag).ok_or_else(|| Failure::bad_request("invalid tag format"))
+    reference
+        .with_tag(tag)
+        .ok_or_else(|| Failure::bad_request("invalid tag format"))
 }
 
 pub(crate) async fn remove(request: Request) -> Result {
-    let removed =
-        request.engine.image_remove(&request.name, request.query.is_on("force")).await?;
+    let removed = request
+        .engine
+        .image_remove(&request.name, request.query.is_on("force"))
+        .await?;
     let rows: Vec<ImageDelete> = removed
         .into_iter()
         .map(|item| match item {
-            RemovedItem::Untagged(name) => {
-                ImageDelete { untagged: name, deleted: String::new() }
-            }
-            RemovedItem::Deleted(digest) => {
-                ImageDelete { untagged: String::new(), deleted: digest.to_string() }
-            }
+            RemovedItem::Untagged(name) => ImageDelete {
+                untagged: name,
+                deleted: String::new(),
+            },
+            RemovedItem::Deleted(digest) => ImageDelete {
+                untagged: String::new(),
+                deleted: digest.to_string(),
+            },
         })
         .collect();
     Ok(Answer::ok(&rows))
@@ -264,7 +311,10 @@ pub(crate) async fn create(request: Request) -> Result {
 }
 
 fn status(text: &str) -> Progress {
-    Progress { status: text.to_owned(), ..Progress::default() }
+    Progress {
+        status: text.to_owned(),
+        ..Progress::default()
+    }
 }
 
 async fn say(sender: &Sender, progress: &Progress) {
@@ -304,7 +354,10 @@ pub(crate) async fn from_host(request: Request) -> Result {
         "" => None,
         text => Some(reference(text, "")?),
     };
-    let id = request.engine.image_from_host(document.programs, tag).await?;
+    let id = request
+        .engine
+        .image_from_host(document.programs, tag)
+        .await?;
     let (sender, body) = Body::channel();
     say(&sender, &status(&id.to_string())).await;
     Ok(Answer::Stream("application/json", body))

@@ -28,13 +28,15 @@ pub(crate) async fn logs(request: Request) -> Result {
     if !view.stdout && !view.stderr {
         // Who asks for nothing of something that is not there hears that it is not there.
         request.engine.inspect(&request.name)?;
-        return Err(Failure::bad_request("Bad parameters: you must choose at least one stream"));
+        return Err(Failure::bad_request(
+            "Bad parameters: you must choose at least one stream",
+        ));
     }
     let moment = |key: &str| match query.get(key) {
         "" | "0" => Ok(None),
-        text => crate::time::parse_unix(text).map(Some).map_err(|sentence| {
-            Failure::new(hyper::StatusCode::INTERNAL_SERVER_ERROR, sentence)
-        }),
+        text => crate::time::parse_unix(text)
+            .map(Some)
+            .map_err(|sentence| Failure::new(hyper::StatusCode::INTERNAL_SERVER_ERROR, sentence)),
     };
     let log = LogRequest {
         since_ns: moment("since")?,
@@ -45,8 +47,11 @@ pub(crate) async fn logs(request: Request) -> Result {
     let details = query.is_on("details");
     let mut stream = request.engine.logs(&request.name, log).await?;
     view.tty = stream.tty;
-    let content_type =
-        if view.tty || !request.version.at_least(42) { RAW } else { MULTIPLEXED };
+    let content_type = if view.tty || !request.version.at_least(42) {
+        RAW
+    } else {
+        MULTIPLEXED
+    };
     Ok(Answer::stream(content_type, |sender| async move {
         loop {
             let batch = tokio::select! {
@@ -106,7 +111,11 @@ impl View {
 /// RFC 3339 with exactly nine digits of fraction, as log timestamps have it.
 fn nine_digits(ns: i64) -> String {
     let whole = crate::time::rfc3339_nano(ns - ns.rem_euclid(1_000_000_000));
-    format!("{}.{:09}Z", whole.trim_end_matches('Z'), ns.rem_euclid(1_000_000_000))
+    format!(
+        "{}.{:09}Z",
+        whole.trim_end_matches('Z'),
+        ns.rem_euclid(1_000_000_000)
+    )
 }
 
 #[cfg(test)]
@@ -120,11 +129,23 @@ mod tests {
             stream: LogStreamKind::Stderr,
             bytes: b"err\n".to_vec(),
         };
-        let view = View { stdout: true, stderr: true, timestamps: true, tty: false };
+        let view = View {
+            stdout: true,
+            stderr: true,
+            timestamps: true,
+            tty: false,
+        };
         assert_eq!(
             view.piece(&entry, false).unwrap(),
             &b"\x02\0\0\0\0\0\0#1970-01-01T00:00:01.500000000Z err\n"[..]
         );
-        assert_eq!(View { stderr: false, ..view }.piece(&entry, false), None);
+        assert_eq!(
+            View {
+                stderr: false,
+                ..view
+            }
+            .piece(&entry, false),
+            None
+        );
     }
 }

@@ -33,11 +33,16 @@ pub(crate) async fn version(request: Request) -> Result {
     let info = request.engine.info().await?;
     let own = env!("CARGO_PKG_VERSION").to_owned();
     let detail = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-        pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
+        pairs
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
     };
     let (maximum, minimum) = (ApiVersion::MAX.to_string(), ApiVersion::MIN.to_string());
     let document = Version {
-        platform: Platform { name: String::new() },
+        platform: Platform {
+            name: String::new(),
+        },
         components: vec![Component {
             name: "Engine".to_owned(),
             version: own.clone(),
@@ -65,7 +70,10 @@ pub(crate) async fn info(request: Request) -> Result {
     let engine = &request.engine;
     let facts = engine.info().await?;
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let runtime = Runtime { path: "wharf".to_owned(), status: BTreeMap::new() };
+    let runtime = Runtime {
+        path: "wharf".to_owned(),
+        status: BTreeMap::new(),
+    };
     let config = engine.config();
     let document = Info {
         id: engine.id().to_owned(),
@@ -109,12 +117,18 @@ pub(crate) async fn info(request: Request) -> Result {
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         runtimes: BTreeMap::from([("runc".to_owned(), runtime)]),
         default_runtime: "runc".to_owned(),
-        swarm: Swarm { local_node_state: "inactive".to_owned(), ..Swarm::default() },
+        swarm: Swarm {
+            local_node_state: "inactive".to_owned(),
+            ..Swarm::default()
+        },
         live_restore_enabled: true,
         init_binary: String::new(),
         containerd_commit: Commit::default(),
         security_options: vec!["name=seccomp,profile=builtin".to_owned()],
-        firewall_backend: Some(Firewall { driver: "nftables".to_owned(), info: Vec::new() }),
+        firewall_backend: Some(Firewall {
+            driver: "nftables".to_owned(),
+            info: Vec::new(),
+        }),
         ..Info::default()
     };
     Ok(Answer::ok(&document))

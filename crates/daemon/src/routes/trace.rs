@@ -9,7 +9,10 @@ pub(crate) async fn trace(request: Request) -> Result {
         .engine
         .trace(&request.name)?
         .into_iter()
-        .map(|step| TraceStep { name: step.name.to_owned(), us: step.us })
+        .map(|step| TraceStep {
+            name: step.name.to_owned(),
+            us: step.us,
+        })
         .collect();
     Ok(Answer::ok(&steps))
 }

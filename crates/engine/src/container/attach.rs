@@ -57,10 +57,21 @@ impl Engine {
     pub async fn resize(&self, typed: &str, width: u16, height: u16) -> Result<()> {
         let cell = self.find(typed)?;
         if !cell.state().status.is_running() {
-            return Err(Error::conflict(format!("container {} is not running", cell.id)));
+            return Err(Error::conflict(format!(
+                "container {} is not running",
+                cell.id
+            )));
         }
         let shim = self.shim_of(&cell)?;
-        shim.ask(Request::Resize { exec_id: None, width, height }, &[]).await?;
+        shim.ask(
+            Request::Resize {
+                exec_id: None,
+                width,
+                height,
+            },
+            &[],
+        )
+        .await?;
         let (height, width) = (height.to_string(), width.to_string());
         self.container_event(&cell, "resize", &[("height", &height), ("width", &width)]);
         Ok(())

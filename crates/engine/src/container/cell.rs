@@ -68,7 +68,10 @@ impl Cell {
     }
 
     pub(crate) fn shim(&self) -> Option<Arc<Shim>> {
-        self.shim.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shim
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn set_shim(&self, shim: Option<Arc<Shim>>) {

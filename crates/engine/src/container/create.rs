@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use meta::Read;
-use types::oci::image::ImageConfig;
 use types::ContainerId;
+use types::oci::image::ImageConfig;
 
 use super::cell::Cell;
 use super::record::{CONTAINERS, Config, Host, NAMES, Network, Record, STATES};
@@ -43,11 +43,19 @@ impl Engine {
         let (cell, warnings) = blocking::run(move || engine.create_record(request)).await?;
         self.clock().note("create", cell.id, since);
         self.container_event(&cell, "create", &[]);
-        Ok(Created { id: cell.id, warnings })
+        Ok(Created {
+            id: cell.id,
+            warnings,
+        })
     }
 
     fn create_record(&self, request: CreateRequest) -> Result<(std::sync::Arc<Cell>, Vec<String>)> {
-        let CreateRequest { name, mut config, mut host, face } = request;
+        let CreateRequest {
+            name,
+            mut config,
+            mut host,
+            face,
+        } = request;
         let image = self.image_for(&config.image)?;
         let warnings = merge(&mut config, &image.config);
         if config.argv().is_empty() {
@@ -161,7 +169,9 @@ fn new_id() -> Result<ContainerId> {
 /// What the request does not say, the image says (moby's rules: a new entrypoint drops the image's
 /// command). Returns what the user should know.
 fn merge(config: &mut Config, image: &ImageConfig) -> Vec<String> {
-    let Some(defaults) = &image.config else { return Vec::new() };
+    let Some(defaults) = &image.config else {
+        return Vec::new();
+    };
     if config.user.is_empty() {
         config.user.clone_from(&defaults.user);
     }
@@ -174,10 +184,16 @@ fn merge(config: &mut Config, image: &ImageConfig) -> Vec<String> {
         .collect();
     config.env.extend(inherited);
     for (label, value) in defaults.labels.iter().flatten() {
-        config.labels.entry(label.clone()).or_insert_with(|| value.clone());
+        config
+            .labels
+            .entry(label.clone())
+            .or_insert_with(|| value.clone());
     }
     // An empty list is how a client says "none": `--entrypoint ""` comes as [""].
-    let cleared = config.entrypoint.as_ref().is_some_and(|words| words == &[String::new()]);
+    let cleared = config
+        .entrypoint
+        .as_ref()
+        .is_some_and(|words| words == &[String::new()]);
     if config.entrypoint.as_ref().is_none_or(Vec::is_empty) {
         if config.cmd.as_ref().is_none_or(Vec::is_empty) {
             config.cmd.clone_from(&defaults.cmd);
@@ -229,7 +245,11 @@ mod tests {
             (words(&["/own"]), None, vec!["/own"]),
             (words(&[""]), words(&["b"]), vec!["b"]),
         ] {
-            let mut config = Config { entrypoint, cmd, ..Config::default() };
+            let mut config = Config {
+                entrypoint,
+                cmd,
+                ..Config::default()
+            };
             config.env = vec!["A=own".to_owned()];
             merge(&mut config, &image);
             assert_eq!(config.argv(), argv);

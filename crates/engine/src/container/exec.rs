@@ -92,7 +92,12 @@ impl Engine {
                     typed.trim_start_matches('/')
                 )));
             }
-            _ => return Err(Error::conflict(format!("container {} is not running", cell.id))),
+            _ => {
+                return Err(Error::conflict(format!(
+                    "container {} is not running",
+                    cell.id
+                )));
+            }
         }
         if config.argv.is_empty() {
             return Err(Error::invalid("No exec command specified"));
@@ -100,7 +105,12 @@ impl Engine {
         let mut bytes = [0; 32];
         sys::random::fill(&mut bytes).map_err(|e| Error::internal("drawing an id", e))?;
         let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let exec = Arc::new(Exec { id: id.clone(), container: cell.id, config, state: Mutex::default() });
+        let exec = Arc::new(Exec {
+            id: id.clone(),
+            container: cell.id,
+            config,
+            state: Mutex::default(),
+        });
         let action = format!("exec_create: {} ", command(&exec.config));
         {
             let mut execs = cell.execs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,7 +199,11 @@ impl Engine {
                     state.running = false;
                     state.exit_code = Some(code);
                 });
-                Err(Error::caused(types::ErrorKind::InvalidArgument, message, error))
+                Err(Error::caused(
+                    types::ErrorKind::InvalidArgument,
+                    message,
+                    error,
+                ))
             }
         }
     }
@@ -201,17 +215,28 @@ impl Engine {
         Ok(exec)
     }
 
-    #[expect(clippy::unused_self, reason = "a verb of the engine like its neighbours")]
+    #[expect(
+        clippy::unused_self,
+        reason = "a verb of the engine like its neighbours"
+    )]
     fn exec_startable(&self, exec: &Exec, cell: &Cell) -> Result<()> {
         match cell.state().status {
             Status::Running => {}
             Status::Paused => {
                 return Err(Error::conflict(format!("container {} is paused", cell.id)));
             }
-            _ => return Err(Error::conflict(format!("container {} is not running", cell.id))),
+            _ => {
+                return Err(Error::conflict(format!(
+                    "container {} is not running",
+                    cell.id
+                )));
+            }
         }
         if exec.state().started {
-            return Err(Error::conflict(format!("exec command {} has already run", exec.id)));
+            return Err(Error::conflict(format!(
+                "exec command {} has already run",
+                exec.id
+            )));
         }
         Ok(())
     }
@@ -219,9 +244,16 @@ impl Engine {
     fn exec_process(&self, record: &Record, config: &ExecConfig) -> Result<Process> {
         let view = self.meta().read()?;
         let root = self.images().mount(&view, &record.snapshot, false)?;
-        let user = if config.user.is_empty() { &record.config.user } else { &config.user };
+        let user = if config.user.is_empty() {
+            &record.config.user
+        } else {
+            &config.user
+        };
         let user = super::user::resolve(&root, user, &record.host.group_add)?;
-        let host = Host { privileged: config.privileged || record.host.privileged, ..record.host.clone() };
+        let host = Host {
+            privileged: config.privileged || record.host.privileged,
+            ..record.host.clone()
+        };
         let mut own = record.config.clone();
         own.tty = config.tty;
         own.env.extend(config.env.iter().cloned());
@@ -230,7 +262,11 @@ impl Engine {
         if !config.working_dir.is_empty() {
             own.working_dir.clone_from(&config.working_dir);
         }
-        let facts = spec::Facts { user: user.user, home: user.home, ..spec::Facts::default() };
+        let facts = spec::Facts {
+            user: user.user,
+            home: user.home,
+            ..spec::Facts::default()
+        };
         Ok(spec::process(&own, &host, &facts))
     }
 
@@ -256,15 +292,26 @@ impl Engine {
             return Err(Error::conflict(format!("exec {id} is not running")));
         }
         let shim = self.shim_of(&cell)?;
-        shim.ask(Request::Resize { exec_id: Some(id.to_owned()), width, height }, &[]).await
+        shim.ask(
+            Request::Resize {
+                exec_id: Some(id.to_owned()),
+                width,
+                height,
+            },
+            &[],
+        )
+        .await
     }
 }
 
 impl Cell {
     pub(crate) fn running_execs(&self) -> Vec<String> {
         let execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> =
-            execs.values().filter(|exec| exec.state().running).map(|exec| exec.id.clone()).collect();
+        let mut all: Vec<_> = execs
+            .values()
+            .filter(|exec| exec.state().running)
+            .map(|exec| exec.id.clone())
+            .collect();
         all.sort();
         all
     }

@@ -58,7 +58,10 @@ impl Engine {
     pub async fn top(&self, typed: &str, ps_args: &str) -> Result<Processes> {
         let cell = self.find(typed)?;
         if !cell.state().status.is_running() {
-            return Err(Error::conflict(format!("container {} is not running", cell.id)));
+            return Err(Error::conflict(format!(
+                "container {} is not running",
+                cell.id
+            )));
         }
         let columns = super::top::columns(ps_args)?;
         let engine = self.clone();

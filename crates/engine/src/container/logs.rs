@@ -50,21 +50,29 @@ impl Engine {
                 "configured logging driver does not support reading",
             ));
         }
-        let path: PathBuf =
-            self.layout().container_file(cell.id, &crate::layout::Layout::log_name(cell.id));
+        let path: PathBuf = self
+            .layout()
+            .container_file(cell.id, &crate::layout::Layout::log_name(cell.id));
         let states = cell.watch();
         let follow = if request.follow && states.borrow().status.is_running() {
             Some((self.followers().follow(&path)?, states))
         } else {
             None
         };
-        let select =
-            Select { since_ns: request.since_ns, until_ns: request.until_ns, tail: request.tail };
+        let select = Select {
+            since_ns: request.since_ns,
+            until_ns: request.until_ns,
+            tail: request.tail,
+        };
         let following = follow.is_some();
         let reader = blocking::run(move || Reader::open(&path, select, following))
             .await
             .map_err(|e| Error::internal("opening a log", e))?;
-        Ok(LogStream { reader: Some(reader), follow, tty: record.config.tty })
+        Ok(LogStream {
+            reader: Some(reader),
+            follow,
+            tty: record.config.tty,
+        })
     }
 }
 
@@ -74,9 +82,14 @@ impl LogStream {
         loop {
             // Before reading: what is written after this is reported, what was before is read.
             let mark = self.follow.as_mut().map(|(follower, states)| {
-                (follower.mark(), states.borrow_and_update().status.is_running())
+                (
+                    follower.mark(),
+                    states.borrow_and_update().status.is_running(),
+                )
             });
-            let Some(mut reader) = self.reader.take() else { return Ok(Vec::new()) };
+            let Some(mut reader) = self.reader.take() else {
+                return Ok(Vec::new());
+            };
             let (reader, batch) = blocking::run(move || {
                 let batch = read_batch(&mut reader);
                 (reader, batch)

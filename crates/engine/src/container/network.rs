@@ -37,9 +37,7 @@ impl Engine {
     }
 
     fn make_network(&self, cell: &Cell, bridged: bool) -> Result<OwnedFd> {
-        let failed = |e: net::Error| {
-            Error::internal("failed to set up container networking", e)
-        };
+        let failed = |e: net::Error| Error::internal("failed to set up container networking", e);
         let attached = if bridged {
             let mut record = (*cell.record()).clone();
             let endpoint = self.meta().write(|txn| {
@@ -47,16 +45,25 @@ impl Engine {
                 if let Some(old) = record.endpoint.take() {
                     self.networks().release(txn, &old).map_err(failed)?;
                 }
-                let endpoint = self.networks().plan_endpoint(txn, cell.id).map_err(failed)?;
+                let endpoint = self
+                    .networks()
+                    .plan_endpoint(txn, cell.id)
+                    .map_err(failed)?;
                 record.endpoint = Some(endpoint.clone());
                 txn.put(&CONTAINERS, &cell.id.to_string(), &record)?;
                 Ok::<_, Error>(endpoint)
             })?;
             cell.set_record(record);
             let netns = self.networks().attach(&endpoint).map_err(failed)?;
-            Attached { netns, endpoint: Some(endpoint) }
+            Attached {
+                netns,
+                endpoint: Some(endpoint),
+            }
         } else {
-            Attached { netns: self.networks().none_netns().map_err(failed)?, endpoint: None }
+            Attached {
+                netns: self.networks().none_netns().map_err(failed)?,
+                endpoint: None,
+            }
         };
         let netns = sys::fd::duplicate(attached.netns.as_fd())
             .map_err(|e| Error::internal("duplicating a network namespace", e))?;
@@ -66,7 +73,11 @@ impl Engine {
 
     /// Gives the network of an ended container back; never on the path of an answer.
     pub(crate) fn release_network(&self, cell: &Arc<Cell>) {
-        let attached = cell.network.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let attached = cell
+            .network
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let endpoint = cell.record().endpoint.clone();
         if attached.is_none() && endpoint.is_none() {
             return;
@@ -75,10 +86,16 @@ impl Engine {
         let cell = Arc::clone(cell);
         tokio::spawn(blocking::run(move || {
             match attached {
-                Some(Attached { netns, endpoint: Some(endpoint) }) => {
+                Some(Attached {
+                    netns,
+                    endpoint: Some(endpoint),
+                }) => {
                     engine.networks().detach(&endpoint, Some(netns));
                 }
-                Some(Attached { netns, endpoint: None }) => engine.networks().discard(netns),
+                Some(Attached {
+                    netns,
+                    endpoint: None,
+                }) => engine.networks().discard(netns),
                 None => {
                     if let Some(endpoint) = endpoint {
                         engine.networks().detach(&endpoint, None);
@@ -93,7 +110,9 @@ impl Engine {
 
     fn release_endpoint(&self, cell: &Cell) -> Result<()> {
         let mut record = (*cell.record()).clone();
-        let Some(endpoint) = record.endpoint.take() else { return Ok(()) };
+        let Some(endpoint) = record.endpoint.take() else {
+            return Ok(());
+        };
         self.meta().write(|txn| {
             use meta::Read;
             self.networks()

@@ -74,7 +74,12 @@ pub struct Config {
 impl Config {
     /// Returns program and arguments.
     pub fn argv(&self) -> Vec<String> {
-        self.entrypoint.iter().chain(&self.cmd).flatten().cloned().collect()
+        self.entrypoint
+            .iter()
+            .chain(&self.cmd)
+            .flatten()
+            .cloned()
+            .collect()
     }
 }
 
@@ -184,6 +189,9 @@ pub enum Log {
 impl Default for Log {
     /// 5 files of 20 MB: a log never fills the disk unless its owner says so.
     fn default() -> Self {
-        Self::JsonFile { max_size: 20_000_000, max_file: 5 }
+        Self::JsonFile {
+            max_size: 20_000_000,
+            max_file: 5,
+        }
     }
 }

@@ -25,7 +25,10 @@ impl Engine {
                 } else {
                     "container is running: stop the container before removing or force remove"
                 };
-                let sentence = format!("cannot remove container \"{}\": {how}", typed.trim_start_matches('/'));
+                let sentence = format!(
+                    "cannot remove container \"{}\": {how}",
+                    typed.trim_start_matches('/')
+                );
                 return Err(Error::conflict(sentence));
             }
             self.thaw_and_kill(&cell).await?;
@@ -36,7 +39,10 @@ impl Engine {
     async fn thaw_and_kill(&self, cell: &Arc<Cell>) -> Result<()> {
         if let Some(shim) = cell.shim() {
             // A frozen process cannot die; that it is not frozen is no error here.
-            drop(shim.ask(shim::protocol::Request::Freeze { frozen: false }, &[]).await);
+            drop(
+                shim.ask(shim::protocol::Request::Freeze { frozen: false }, &[])
+                    .await,
+            );
         }
         self.kill_locked(cell).await
     }

@@ -98,7 +98,11 @@ impl Engine {
             Phase::Empty | Phase::Created => {
                 drop(shim.ask(Request::Delete, &[]).await);
                 cell.set_shim(None);
-                Some(Exit { code: 137, oom: false, finished_ns: now_ns() })
+                Some(Exit {
+                    code: 137,
+                    oom: false,
+                    finished_ns: now_ns(),
+                })
             }
         }
     }
@@ -127,7 +131,10 @@ impl Engine {
         self.sweep_cgroups(&known);
         let view = self.meta().read()?;
         let live = self.cells(crate::names::Cells::all);
-        let keys: Vec<_> = live.iter().map(|cell| cell.record().snapshot.clone()).collect();
+        let keys: Vec<_> = live
+            .iter()
+            .map(|cell| cell.record().snapshot.clone())
+            .collect();
         self.images().sweep(&view, &keys)?;
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Pure: from a container's record to the Spec that the runtime obeys.
 
 use types::oci::runtime::{
-    Capabilities, Device, DeviceRule, Linux, Memory, Namespace, Process, Resources, Root, Spec, SpecMount, User,
+    Capabilities, Device, DeviceRule, Linux, Memory, Namespace, Process, Resources, Root, Spec,
+    SpecMount, User,
 };
 
 use super::record::{Config, Host, Network, Record};
@@ -86,8 +87,13 @@ pub const MASKED_PATHS: [&str; 12] = [
 ];
 
 /// Paths that a container must not write.
-pub const READONLY_PATHS: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+pub const READONLY_PATHS: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
 
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const DEFAULT_SHM_BYTES: u64 = 64 << 20;
@@ -113,8 +119,15 @@ pub(crate) fn spec(record: &Record, facts: &Facts) -> Spec {
     Spec {
         oci_version: "1.2.1".to_owned(),
         process: Some(process(config, host, facts)),
-        root: Some(Root { path: "rootfs".to_owned(), readonly: host.read_only }),
-        hostname: if host.uts_host { String::new() } else { hostname(record) },
+        root: Some(Root {
+            path: "rootfs".to_owned(),
+            readonly: host.read_only,
+        }),
+        hostname: if host.uts_host {
+            String::new()
+        } else {
+            hostname(record)
+        },
         domainname: config.domainname.clone(),
         mounts: mounts(host, facts),
         annotations: std::collections::BTreeMap::default(),
@@ -141,10 +154,18 @@ pub(crate) fn process(config: &Config, host: &Host, facts: &Facts) -> Process {
         user: facts.user.clone(),
         args: config.argv(),
         env: environment(config, &facts.home),
-        cwd: if config.working_dir.is_empty() { "/".to_owned() } else { config.working_dir.clone() },
+        cwd: if config.working_dir.is_empty() {
+            "/".to_owned()
+        } else {
+            config.working_dir.clone()
+        },
         capabilities: Some(Capabilities {
             bounding: capabilities.clone(),
-            effective: if root { capabilities.clone() } else { Vec::new() },
+            effective: if root {
+                capabilities.clone()
+            } else {
+                Vec::new()
+            },
             permitted: if root { capabilities } else { Vec::new() },
             inheritable: Vec::new(),
             ambient: Vec::new(),
@@ -160,7 +181,10 @@ pub(crate) fn process(config: &Config, host: &Host, facts: &Facts) -> Process {
 /// `-e NAME` without a value takes NAME away. HOME is the user's, unless somebody says otherwise.
 fn environment(config: &Config, home: &str) -> Vec<String> {
     let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
-    let mut env = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={}", config.hostname)];
+    let mut env = vec![
+        DEFAULT_PATH.to_owned(),
+        format!("HOSTNAME={}", config.hostname),
+    ];
     if config.tty {
         env.push("TERM=xterm".to_owned());
     }
@@ -207,7 +231,11 @@ pub fn capability_name(name: &str) -> Option<String> {
     if upper == "ALL" {
         return Some(upper);
     }
-    let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
+    let full = if upper.starts_with("CAP_") {
+        upper
+    } else {
+        format!("CAP_{upper}")
+    };
     ALL_CAPABILITIES.contains(&full.as_str()).then_some(full)
 }
 
@@ -222,29 +250,54 @@ fn mount(kind: &str, destination: &str, options: &[&str]) -> SpecMount {
 
 fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
     let write = if host.privileged { "rw" } else { "ro" };
-    let shm = if host.shm_size == 0 { DEFAULT_SHM_BYTES } else { host.shm_size };
+    let shm = if host.shm_size == 0 {
+        DEFAULT_SHM_BYTES
+    } else {
+        host.shm_size
+    };
     let shm = format!("size={shm}");
     let mut all = vec![
         mount("proc", "/proc", &["nosuid", "noexec", "nodev"]),
-        mount("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount(
+            "tmpfs",
+            "/dev",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
         mount(
             "devpts",
             "/dev/pts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
         ),
         mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", write]),
-        mount("cgroup", "/sys/fs/cgroup", &[write, "nosuid", "noexec", "nodev"]),
+        mount(
+            "cgroup",
+            "/sys/fs/cgroup",
+            &[write, "nosuid", "noexec", "nodev"],
+        ),
         mount("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
-        mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
+        mount(
+            "tmpfs",
+            "/dev/shm",
+            &["nosuid", "noexec", "nodev", "mode=1777", &shm],
+        ),
     ];
     all[6].source = "shm".to_owned();
     let user = |path: &str| {
         host.binds.iter().any(|bind| bind.target == path) || host.tmpfs.contains_key(path)
     };
     all.retain(|mount| !user(&mount.destination));
-    for (name, target) in
-        [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")]
-    {
+    for (name, target) in [
+        ("resolv.conf", "/etc/resolv.conf"),
+        ("hostname", "/etc/hostname"),
+        ("hosts", "/etc/hosts"),
+    ] {
         if !user(target) {
             all.push(SpecMount {
                 destination: target.to_owned(),
@@ -257,7 +310,10 @@ fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
     for (target, options) in &host.tmpfs {
         let mut mount = mount("tmpfs", target, &["noexec", "nosuid", "nodev", "rprivate"]);
         mount.options.extend(
-            options.split(',').filter(|option| !option.is_empty()).map(str::to_owned),
+            options
+                .split(',')
+                .filter(|option| !option.is_empty())
+                .map(str::to_owned),
         );
         all.push(mount);
     }
@@ -277,7 +333,10 @@ fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
 }
 
 fn linux(host: &Host, facts: &Facts) -> Linux {
-    let new = |kind: &str| Namespace { kind: kind.to_owned(), path: String::new() };
+    let new = |kind: &str| Namespace {
+        kind: kind.to_owned(),
+        path: String::new(),
+    };
     let mut namespaces = vec![new("mount")];
     for (kind, shared) in [
         ("pid", host.pid_host),
@@ -292,7 +351,11 @@ fn linux(host: &Host, facts: &Facts) -> Linux {
     }
     let open = host.privileged || host.system_paths_unconfined;
     let paths = |list: &[&str]| {
-        if open { Vec::new() } else { list.iter().map(|&path| path.to_owned()).collect() }
+        if open {
+            Vec::new()
+        } else {
+            list.iter().map(|&path| path.to_owned()).collect()
+        }
     };
     let seccomp = if host.privileged || host.seccomp_unconfined {
         None
@@ -318,10 +381,12 @@ fn linux(host: &Host, facts: &Facts) -> Linux {
 fn sysctls(host: &Host) -> std::collections::BTreeMap<String, String> {
     let mut all = host.sysctls.clone();
     if host.network != Network::Host {
-        for (name, value) in
-            [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")]
-        {
-            all.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        for (name, value) in [
+            ("net.ipv4.ip_unprivileged_port_start", "0"),
+            ("net.ipv4.ping_group_range", "0 2147483647"),
+        ] {
+            all.entry(name.to_owned())
+                .or_insert_with(|| value.to_owned());
         }
     }
     all
@@ -330,14 +395,22 @@ fn sysctls(host: &Host) -> std::collections::BTreeMap<String, String> {
 fn resources(host: &Host) -> Resources {
     let mut resources = host.resources.clone();
     if host.privileged {
-        resources.devices = vec![DeviceRule { allow: true, access: "rwm".to_owned(), ..DeviceRule::default() }];
+        resources.devices = vec![DeviceRule {
+            allow: true,
+            access: "rwm".to_owned(),
+            ..DeviceRule::default()
+        }];
     } else {
         let mut rules = default_device_rules();
         rules.append(&mut resources.devices);
         resources.devices = rules;
     }
     // As Docker: a limit without a word on swap allows as much swap again.
-    if let Some(Memory { limit: Some(limit), swap, .. }) = &mut resources.memory
+    if let Some(Memory {
+        limit: Some(limit),
+        swap,
+        ..
+    }) = &mut resources.memory
         && *limit > 0
         && swap.is_none_or(|swap| swap == 0)
     {
@@ -360,8 +433,18 @@ fn default_device_rules() -> Vec<DeviceRule> {
         rule(true, "b", None, None, "m"),
     ];
     rules.extend(
-        [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (10, 200)]
-            .map(|(major, minor)| rule(true, "c", Some(major), Some(minor), "rwm")),
+        [
+            (1, 3),
+            (1, 5),
+            (1, 7),
+            (1, 8),
+            (1, 9),
+            (5, 0),
+            (5, 1),
+            (5, 2),
+            (10, 200),
+        ]
+        .map(|(major, minor)| rule(true, "c", Some(major), Some(minor), "rwm")),
     );
     rules.push(rule(true, "c", Some(136), None, "rwm"));
     rules
@@ -375,7 +458,10 @@ mod tests {
     fn capabilities_as_docker_has_them() {
         let mask = |host: &Host| {
             capabilities(host).iter().fold(0_u64, |mask, name| {
-                let bit = ALL_CAPABILITIES.iter().position(|known| known == name).unwrap();
+                let bit = ALL_CAPABILITIES
+                    .iter()
+                    .position(|known| known == name)
+                    .unwrap();
                 mask | 1 << bit
             })
         };
@@ -388,12 +474,18 @@ mod tests {
         assert_eq!(mask(&host(&[], &["ALL"])), 0);
         assert_eq!(mask(&host(&["CAP_CHOWN"], &["ALL"])), 1);
         assert_eq!(mask(&host(&["ALL"], &[])), 0x1ff_ffff_ffff);
-        assert_eq!(mask(&host(&["CAP_SYS_ADMIN"], &["CAP_CHOWN"])), 0xa804_25fa | 1 << 21);
+        assert_eq!(
+            mask(&host(&["CAP_SYS_ADMIN"], &["CAP_CHOWN"])),
+            0xa804_25fa | 1 << 21
+        );
     }
 
     #[test]
     fn capability_names() {
-        assert_eq!(capability_name("net_admin").as_deref(), Some("CAP_NET_ADMIN"));
+        assert_eq!(
+            capability_name("net_admin").as_deref(),
+            Some("CAP_NET_ADMIN")
+        );
         assert_eq!(capability_name("cap_chown").as_deref(), Some("CAP_CHOWN"));
         assert_eq!(capability_name("all").as_deref(), Some("ALL"));
         assert_eq!(capability_name("nope"), None);
@@ -406,18 +498,35 @@ mod tests {
             env: ["A=1", "GONE", "PATH=/x"].map(str::to_owned).to_vec(),
             ..Config::default()
         };
-        assert_eq!(environment(&config, "/root"), ["PATH=/x", "HOSTNAME=h", "A=1", "HOME=/root"]);
+        assert_eq!(
+            environment(&config, "/root"),
+            ["PATH=/x", "HOSTNAME=h", "A=1", "HOME=/root"]
+        );
     }
 
     #[test]
     fn user_mounts_win_and_come_after_what_holds_them() {
         let mut host = Host::default();
-        host.tmpfs.insert("/dev/shm".to_owned(), "size=1m".to_owned());
-        let all = mounts(&host, &Facts { dir: "/d".to_owned(), ..Facts::default() });
-        let shm: Vec<_> = all.iter().filter(|mount| mount.destination == "/dev/shm").collect();
+        host.tmpfs
+            .insert("/dev/shm".to_owned(), "size=1m".to_owned());
+        let all = mounts(
+            &host,
+            &Facts {
+                dir: "/d".to_owned(),
+                ..Facts::default()
+            },
+        );
+        let shm: Vec<_> = all
+            .iter()
+            .filter(|mount| mount.destination == "/dev/shm")
+            .collect();
         assert_eq!(shm.len(), 1);
         assert!(shm[0].options.contains(&"size=1m".to_owned()));
-        let at = |path: &str| all.iter().position(|mount| mount.destination == path).unwrap();
+        let at = |path: &str| {
+            all.iter()
+                .position(|mount| mount.destination == path)
+                .unwrap()
+        };
         assert!(at("/dev") < at("/dev/shm"));
         assert!(at("/sys") < at("/sys/fs/cgroup"));
     }

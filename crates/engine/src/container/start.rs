@@ -11,10 +11,10 @@ use types::ErrorKind;
 use super::cell::Cell;
 use super::record::{Log, Record};
 use super::spec::{self, Facts};
-use super::state::{State, Status, start_failure};
+use super::state::{Status, start_failure};
 use crate::error::{Error, Result};
 use crate::shim_client::Shim;
-use crate::{Engine, blocking, nursery, now_ns};
+use crate::{Engine, blocking, now_ns, nursery};
 
 impl Engine {
     /// Starts a container.
@@ -24,10 +24,14 @@ impl Engine {
         match cell.state().status {
             Status::Running => return Err(Error::not_modified()),
             Status::Paused => {
-                return Err(Error::conflict("cannot start a paused container, try unpause instead"));
+                return Err(Error::conflict(
+                    "cannot start a paused container, try unpause instead",
+                ));
             }
             Status::Removing => {
-                return Err(Error::conflict("container is marked for removal and cannot be started"));
+                return Err(Error::conflict(
+                    "container is marked for removal and cannot be started",
+                ));
             }
             Status::Created | Status::Exited => {}
         }
@@ -35,7 +39,10 @@ impl Engine {
         let engine = self.clone();
         let started = Arc::clone(&cell);
         let work = tokio::spawn(async move { engine.start_locked(&started).await });
-        match work.await.unwrap_or_else(|e| Err(Error::internal("starting", e))) {
+        match work
+            .await
+            .unwrap_or_else(|e| Err(Error::internal("starting", e)))
+        {
             Ok(()) => {
                 self.container_event(&cell, "start", &[]);
                 Ok(())
@@ -63,7 +70,10 @@ impl Engine {
         let (pid, start_time) = match answer {
             Ok((Reply::Process { pid, start_time }, _)) => (pid, start_time),
             Ok((other, _)) => {
-                return Err(Error::new(ErrorKind::Internal, format!("shim answered {other:?}")));
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    format!("shim answered {other:?}"),
+                ));
             }
             Err(error) => {
                 tokio::spawn(nursery::bury(newborn.pidfd));
@@ -76,8 +86,10 @@ impl Engine {
         let since = Instant::now();
         let running = cell.state().running(pid, start_time, now_ns());
         cell.set_shim(Some(Arc::clone(&shim)));
-        let (saved, started) =
-            tokio::join!(self.save_state(cell.id, running.clone()), shim.ask(Request::Start, &[]));
+        let (saved, started) = tokio::join!(
+            self.save_state(cell.id, running.clone()),
+            shim.ask(Request::Start, &[])
+        );
         if let Err(error) = saved.and(started) {
             drop(shim.ask(Request::Delete, &[]).await);
             cell.set_shim(None);
@@ -117,24 +129,38 @@ impl Engine {
     fn request(&self, record: &Record, has_netns: bool) -> Result<protocol::Create> {
         let dir = self.layout().container(record.id);
         for bind in record.host.binds.iter().filter(|bind| bind.create) {
-            std::fs::create_dir_all(&bind.source).or_else(|e| {
-                if std::path::Path::new(&bind.source).exists() { Ok(()) } else { Err(e) }
-            })
-            .map_err(|e| {
-                Error::internal(format!("error while creating mount source path '{}'", bind.source), e)
-            })?;
+            std::fs::create_dir_all(&bind.source)
+                .or_else(|e| {
+                    if std::path::Path::new(&bind.source).exists() {
+                        Ok(())
+                    } else {
+                        Err(e)
+                    }
+                })
+                .map_err(|e| {
+                    Error::internal(
+                        format!("error while creating mount source path '{}'", bind.source),
+                        e,
+                    )
+                })?;
         }
         self.write_network_files(record)?;
         let view = self.meta().read()?;
         // A container that is removed at its end has nothing to lose in a power cut.
-        let root = self.images().mount(&view, &record.snapshot, record.host.auto_remove)?;
+        let root = self
+            .images()
+            .mount(&view, &record.snapshot, record.host.auto_remove)?;
         let user = super::user::resolve(&root, &record.config.user, &record.host.group_add)?;
         let facts = Facts {
             home: user.home,
             user: user.user,
             cgroups_path: self.cgroups_path(record.id),
             dir: dir.display().to_string(),
-            devices: if record.host.privileged { super::user::host_devices() } else { Vec::new() },
+            devices: if record.host.privileged {
+                super::user::host_devices()
+            } else {
+                Vec::new()
+            },
         };
         let spec = spec::spec(record, &facts);
         self.save_spec(record.id, &spec);
@@ -165,7 +191,10 @@ impl Engine {
         let message = format!("{message}{appended}");
         self.release_network(cell);
         // Who attached before the start sees the end of its stream.
-        cell.early.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        cell.early
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         let state = cell.state().start_failed(code, &message);
         if let Err(error) = self.save_state(cell.id, state.clone()).await {
             tracing::error!(%error, id = %cell.id, "recording a failed start");
@@ -179,7 +208,11 @@ impl Engine {
                 engine.remove_locked(&cell).await
             });
         }
-        let kind = if code == 128 { error.kind() } else { ErrorKind::InvalidArgument };
+        let kind = if code == 128 {
+            error.kind()
+        } else {
+            ErrorKind::InvalidArgument
+        };
         Error::caused(kind, message, error)
     }
 
@@ -219,9 +252,11 @@ impl Engine {
         let engine = self.clone();
         let id = cell.id;
         blocking::run(move || engine.kill_cgroup(id)).await;
-        let exit = self
-            .exit_record(cell.id)
-            .unwrap_or(Exit { code: 137, oom: false, finished_ns: now_ns() });
+        let exit = self.exit_record(cell.id).unwrap_or(Exit {
+            code: 137,
+            oom: false,
+            finished_ns: now_ns(),
+        });
         self.ended(cell, exit).await;
     }
 
@@ -234,9 +269,14 @@ impl Engine {
         let since = Instant::now();
         let state = before.exited(exit);
         let code = exit.code.to_string();
-        let duration_s = before.started_ns.map_or(0, |start| (exit.finished_ns - start) / 1_000_000_000);
+        let duration_s = before
+            .started_ns
+            .map_or(0, |start| (exit.finished_ns - start) / 1_000_000_000);
         let duration = duration_s.to_string();
-        let attributes = [("exitCode", code.as_str()), ("execDuration", duration.as_str())];
+        let attributes = [
+            ("exitCode", code.as_str()),
+            ("execDuration", duration.as_str()),
+        ];
         if cell.record().host.auto_remove {
             cell.set_state(state);
             self.container_event(cell, "die", &attributes);

@@ -107,7 +107,11 @@ impl State {
 
     pub(crate) fn start_failed(&self, code: i32, error: &str) -> Self {
         Self {
-            status: if self.started_ns.is_some() { Status::Exited } else { Status::Created },
+            status: if self.started_ns.is_some() {
+                Status::Exited
+            } else {
+                Status::Created
+            },
             pid: 0,
             start_time: 0,
             exit_code: code,
@@ -117,7 +121,10 @@ impl State {
     }
 
     pub(crate) fn with_status(&self, status: Status) -> Self {
-        Self { status, ..self.clone() }
+        Self {
+            status,
+            ..self.clone()
+        }
     }
 }
 
@@ -156,7 +163,14 @@ pub fn start_failure(message: &str) -> (i32, &'static str) {
     } else if has("not a directory") {
         let hint = ": Are you trying to mount a directory onto a file (or vice-versa)? Check if \
                     the specified host path exists and is the expected type";
-        (127, if has("are you trying to mount a directory") { "" } else { hint })
+        (
+            127,
+            if has("are you trying to mount a directory") {
+                ""
+            } else {
+                hint
+            },
+        )
     } else if has("executable file not found")
         || has("no such file or directory")
         || has("system cannot find the file specified")
@@ -178,7 +192,10 @@ mod tests {
             ("exec: \"x\": executable file not found in $PATH", 127),
             ("exec: \"/etc/plain\": permission denied", 126),
             ("exec: \"/etc\": is a directory", 126),
-            ("exec: \"/nosuch\": stat /nosuch: no such file or directory", 127),
+            (
+                "exec: \"/nosuch\": stat /nosuch: no such file or directory",
+                127,
+            ),
             ("something else", 128),
         ] {
             assert_eq!(start_failure(text).0, code, "{text}");
@@ -189,9 +206,16 @@ mod tests {
     fn waits_end_when_they_should() {
         let created = State::created();
         let running = created.running(1, 1, 1);
-        let exit = shim::protocol::Exit { code: 7, oom: false, finished_ns: 2 };
+        let exit = shim::protocol::Exit {
+            code: 7,
+            oom: false,
+            finished_ns: 2,
+        };
         let exited = running.exited(exit);
-        let gone = State { removed: true, ..exited.clone() };
+        let gone = State {
+            removed: true,
+            ..exited.clone()
+        };
         use WaitCondition::{NextExit, NotRunning, Removed};
         for (condition, state, holds) in [
             (NotRunning, &created, true),

@@ -19,13 +19,19 @@ const SIGTERM: i32 = 15;
 
 impl Engine {
     /// Stops a container: its stop signal, and after `timeout_s` seconds SIGKILL (negative: never).
-    pub async fn stop(&self, typed: &str, signal: Option<&str>, timeout_s: Option<i64>) -> Result<()> {
+    pub async fn stop(
+        &self,
+        typed: &str,
+        signal: Option<&str>,
+        timeout_s: Option<i64>,
+    ) -> Result<()> {
         let cell = self.find(typed)?;
         let signal = signal
             .filter(|signal| !signal.is_empty())
             .map(|signal| {
                 types::signal::parse(signal).map_err(|_| {
-                    let sentence = format!("cannot stop container: {typed}: invalid signal: {signal}");
+                    let sentence =
+                        format!("cannot stop container: {typed}: invalid signal: {signal}");
                     Error::new(types::ErrorKind::Internal, sentence)
                 })
             })
@@ -49,13 +55,16 @@ impl Engine {
         let signal = signal
             .or_else(|| types::signal::parse(&record.config.stop_signal).ok())
             .unwrap_or(SIGTERM);
-        let timeout_s = timeout_s.or(record.config.stop_timeout_s).unwrap_or(STOP_TIMEOUT_S);
+        let timeout_s = timeout_s
+            .or(record.config.stop_timeout_s)
+            .unwrap_or(STOP_TIMEOUT_S);
         if cell.state().status == Status::Paused {
             self.freeze(cell, false).await?;
         }
         self.signal(cell, signal).await?;
-        let patience =
-            u64::try_from(timeout_s).map(Duration::from_secs).unwrap_or(Duration::MAX);
+        let patience = u64::try_from(timeout_s)
+            .map(Duration::from_secs)
+            .unwrap_or(Duration::MAX);
         if self.ends_within(cell, patience).await {
             return Ok(());
         }
@@ -89,8 +98,19 @@ impl Engine {
     async fn signal(&self, cell: &Arc<Cell>, signal: i32) -> Result<()> {
         let number = signal.to_string();
         self.container_event(cell, "kill", &[("signal", number.as_str())]);
-        let Some(shim) = cell.shim() else { return Ok(()) };
-        match shim.ask(Request::Signal { signal, exec_id: None }, &[]).await {
+        let Some(shim) = cell.shim() else {
+            return Ok(());
+        };
+        match shim
+            .ask(
+                Request::Signal {
+                    signal,
+                    exec_id: None,
+                },
+                &[],
+            )
+            .await
+        {
             Err(_) if !cell.state().status.is_running() => Ok(()),
             other => other,
         }
@@ -102,7 +122,9 @@ impl Engine {
         let signal = match signal.filter(|signal| !signal.is_empty()) {
             None => SIGKILL,
             Some(text) => types::signal::parse(text).map_err(|_| {
-                Error::invalid(format!("cannot kill container: {typed}: invalid signal: {text}"))
+                Error::invalid(format!(
+                    "cannot kill container: {typed}: invalid signal: {text}"
+                ))
             })?,
         };
         if !cell.state().status.is_running() {
@@ -144,9 +166,17 @@ impl Engine {
         match cell.state().status {
             Status::Running => {}
             Status::Paused => {
-                return Err(Error::conflict(format!("Container {} is already paused", cell.id)));
+                return Err(Error::conflict(format!(
+                    "Container {} is already paused",
+                    cell.id
+                )));
             }
-            _ => return Err(Error::conflict(format!("container {} is not running", cell.id))),
+            _ => {
+                return Err(Error::conflict(format!(
+                    "container {} is not running",
+                    cell.id
+                )));
+            }
         }
         self.freeze(&cell, true).await?;
         self.container_event(&cell, "pause", &[]);
@@ -169,7 +199,11 @@ impl Engine {
     async fn freeze(&self, cell: &Arc<Cell>, frozen: bool) -> Result<()> {
         let shim = self.shim_of(cell)?;
         shim.ask(Request::Freeze { frozen }, &[]).await?;
-        let status = if frozen { Status::Paused } else { Status::Running };
+        let status = if frozen {
+            Status::Paused
+        } else {
+            Status::Running
+        };
         let state = cell.state().with_status(status);
         self.save_state(cell.id, state.clone()).await?;
         cell.set_state(state);

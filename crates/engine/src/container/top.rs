@@ -28,20 +28,25 @@ pub(crate) enum Column {
 }
 
 use Column::{
-    C, Cmd, Comm, Nice, PercentCpu, PercentMem, Pgid, Pid, Ppid, Rss, Sid, Start, Stat, Stime, Time, Tty,
-    Uid, User, Vsz,
+    C, Cmd, Comm, Nice, PercentCpu, PercentMem, Pgid, Pid, Ppid, Rss, Sid, Start, Stat, Stime,
+    Time, Tty, Uid, User, Vsz,
 };
 
 /// `-ef` in ps's order.
 const FULL: [Column; 8] = [Uid, Pid, Ppid, C, Stime, Tty, Time, Cmd];
 /// `aux` in ps's order.
-const BSD: [Column; 11] = [User, Pid, PercentCpu, PercentMem, Vsz, Rss, Tty, Stat, Start, Time, Cmd];
+const BSD: [Column; 11] = [
+    User, Pid, PercentCpu, PercentMem, Vsz, Rss, Tty, Stat, Start, Time, Cmd,
+];
 
 /// Reads ps's arguments: `-ef`, `aux`, `-o COLUMNS`.
 pub(crate) fn columns(ps_args: &str) -> Result<Vec<(String, Column)>> {
     let args = ps_args.trim();
     let named = |columns: &[Column]| {
-        columns.iter().map(|&column| (head(column).to_owned(), column)).collect()
+        columns
+            .iter()
+            .map(|&column| (head(column).to_owned(), column))
+            .collect()
     };
     match args {
         "" | "-ef" | "-e -f" | "-f" | "ef" => return Ok(named(&FULL)),
@@ -64,11 +69,16 @@ pub(crate) fn columns(ps_args: &str) -> Result<Vec<(String, Column)>> {
             "ps arguments {args:?} are not understood here: use -ef, aux or -o COLUMNS"
         )));
     };
-    list.split([',', ' ']).filter(|word| !word.is_empty()).map(one_column).collect()
+    list.split([',', ' '])
+        .filter(|word| !word.is_empty())
+        .map(one_column)
+        .collect()
 }
 
 fn one_column(word: &str) -> Result<(String, Column)> {
-    let (name, title) = word.split_once('=').map_or((word, None), |(name, title)| (name, Some(title)));
+    let (name, title) = word
+        .split_once('=')
+        .map_or((word, None), |(name, title)| (name, Some(title)));
     let column = match name {
         "uid" => Uid,
         "user" | "euser" | "uname" => User,
@@ -131,9 +141,17 @@ pub(crate) fn table(columns: &[(String, Column)], pids: &[i32]) -> Processes {
     let rows = pids
         .iter()
         .filter_map(|&pid| OneProcess::read(pid))
-        .map(|process| columns.iter().map(|(_, column)| cell(*column, &process, &host)).collect())
+        .map(|process| {
+            columns
+                .iter()
+                .map(|(_, column)| cell(*column, &process, &host))
+                .collect()
+        })
         .collect();
-    Processes { titles: columns.iter().map(|(title, _)| title.clone()).collect(), rows }
+    Processes {
+        titles: columns.iter().map(|(title, _)| title.clone()).collect(),
+        rows,
+    }
 }
 
 /// What is the same for all processes.
@@ -194,20 +212,29 @@ impl OneProcess {
         let (head, tail) = stat.rsplit_once(')')?;
         let comm = head.split_once('(')?.1.to_owned();
         let cmdline = std::fs::read(dir.join("cmdline")).ok()?;
-        let words: Vec<_> =
-            cmdline.split(|&byte| byte == 0).map(String::from_utf8_lossy).collect();
+        let words: Vec<_> = cmdline
+            .split(|&byte| byte == 0)
+            .map(String::from_utf8_lossy)
+            .collect();
         let cmd = words.join(" ").trim_end().to_owned();
         Some(Self {
             pid,
             uid: std::fs::metadata(&dir).ok()?.uid(),
-            cmd: if cmd.is_empty() { format!("[{comm}]") } else { cmd },
+            cmd: if cmd.is_empty() {
+                format!("[{comm}]")
+            } else {
+                cmd
+            },
             comm,
             stat: tail.split_whitespace().map(str::to_owned).collect(),
         })
     }
 
     fn field(&self, number: usize) -> u64 {
-        self.stat.get(number - 3).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.stat
+            .get(number - 3)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     }
 
     fn text(&self, number: usize) -> String {
@@ -229,14 +256,23 @@ fn cell(column: Column, process: &OneProcess, host: &Machine) -> String {
         C => (cpu_s * 100 / lived_s).min(99).to_string(),
         Stime | Start => clock_time(host.boot_s + started_s),
         Tty => terminal(process.field(7)),
-        Time => format!("{:02}:{:02}:{:02}", cpu_s / 3600, cpu_s / 60 % 60, cpu_s % 60),
+        Time => format!(
+            "{:02}:{:02}:{:02}",
+            cpu_s / 3600,
+            cpu_s / 60 % 60,
+            cpu_s % 60
+        ),
         Cmd => process.cmd.clone(),
         Comm => process.comm.clone(),
         Stat => process.text(3),
         Rss => (process.field(24) * 4).to_string(),
         Vsz => (process.field(23) / 1024).to_string(),
         PercentCpu => tenths(cpu_s * 1000 / lived_s),
-        PercentMem => tenths((process.field(24) * 4 * 1000).checked_div(host.memory_kb).unwrap_or(0)),
+        PercentMem => tenths(
+            (process.field(24) * 4 * 1000)
+                .checked_div(host.memory_kb)
+                .unwrap_or(0),
+        ),
         Nice => process.text(19),
         Pgid => process.text(5),
         Sid => process.text(6),
@@ -269,10 +305,18 @@ mod tests {
     #[test]
     fn understands_what_people_type() {
         let heads = |args: &str| {
-            columns(args).unwrap().into_iter().map(|(title, _)| title).collect::<Vec<_>>().join(" ")
+            columns(args)
+                .unwrap()
+                .into_iter()
+                .map(|(title, _)| title)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(heads(""), "UID PID PPID C STIME TTY TIME CMD");
-        assert_eq!(heads("aux"), "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND");
+        assert_eq!(
+            heads("aux"),
+            "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND"
+        );
         assert_eq!(heads("-o pid,comm"), "PID COMMAND");
         assert_eq!(heads("-eo pid,args=ARGS"), "PID ARGS");
         assert!(columns("-o nope").is_err());

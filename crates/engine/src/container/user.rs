@@ -27,16 +27,19 @@ pub(crate) fn resolve(root: &Mount, user: &str, extra_groups: &[String]) -> Resu
 
 fn read(root: &Mount, path: &str) -> Result<String> {
     let layers: Vec<&Path> = match root {
-        Mount::Overlay { lower, upper, .. } => {
-            std::iter::once(upper).chain(lower).map(AsRef::as_ref).collect()
-        }
+        Mount::Overlay { lower, upper, .. } => std::iter::once(upper)
+            .chain(lower)
+            .map(AsRef::as_ref)
+            .collect(),
         Mount::Bind { source } => vec![source.as_ref()],
     };
     for layer in layers {
         let found = sys::regular::read_in(layer, path, FILE_MAX)
             .map_err(|e| Error::internal(format_args!("reading /{path} of the container"), e))?;
         match found {
-            sys::regular::Found::Bytes(bytes) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            sys::regular::Found::Bytes(bytes) => {
+                return Ok(String::from_utf8_lossy(&bytes).into_owned());
+            }
             // A whiteout, a device, a link: what lies below is hidden or not to be trusted.
             sys::regular::Found::Other => return Ok(String::new()),
             sys::regular::Found::Nothing => {}
@@ -53,18 +56,26 @@ pub(crate) fn lookup(
     passwd: &str,
     group: &str,
 ) -> Result<Resolved> {
-    let (name, group_name) = user.split_once(':').map_or((user, ""), |(name, group)| (name, group));
+    let (name, group_name) = user
+        .split_once(':')
+        .map_or((user, ""), |(name, group)| (name, group));
     let entry = |wanted: &dyn Fn(&[&str]) -> bool, text: &str| -> Option<Vec<String>> {
         text.lines()
             .map(|line| line.split(':').collect::<Vec<_>>())
             .find(|fields| fields.len() >= 3 && wanted(fields))
             .map(|fields| fields.into_iter().map(str::to_owned).collect())
     };
-    let uid = if name.is_empty() { Some(0) } else { number(name)? };
+    let uid = if name.is_empty() {
+        Some(0)
+    } else {
+        number(name)?
+    };
     let account = match uid {
         Some(uid) => entry(&|fields| fields[2] == uid.to_string(), passwd),
         None => Some(entry(&|fields| fields[0] == name, passwd).ok_or_else(|| {
-            Error::invalid(format!("unable to find user {name}: no matching entries in passwd file"))
+            Error::invalid(format!(
+                "unable to find user {name}: no matching entries in passwd file"
+            ))
         })?),
     };
     let field = |at: usize| account.as_ref().and_then(|fields| fields.get(at)).cloned();
@@ -87,9 +98,12 @@ pub(crate) fn lookup(
     if group_name.is_empty() {
         let member = |line: &str| {
             let fields: Vec<&str> = line.split(':').collect();
-            (!login.is_empty() && fields.get(3).is_some_and(|list| list.split(',').any(|m| m == login)))
-                .then(|| fields[2].parse::<u32>().ok())
-                .flatten()
+            (!login.is_empty()
+                && fields
+                    .get(3)
+                    .is_some_and(|list| list.split(',').any(|m| m == login)))
+            .then(|| fields[2].parse::<u32>().ok())
+            .flatten()
         };
         additional.extend(group.lines().filter_map(member));
     } else {
@@ -101,8 +115,18 @@ pub(crate) fn lookup(
     additional.insert(0, gid);
     let mut seen = std::collections::HashSet::new();
     additional.retain(|gid| seen.insert(*gid));
-    let home = field(5).filter(|home| !home.is_empty()).unwrap_or_else(|| "/".to_owned());
-    Ok(Resolved { user: User { uid, gid, umask: None, additional_gids: additional }, home })
+    let home = field(5)
+        .filter(|home| !home.is_empty())
+        .unwrap_or_else(|| "/".to_owned());
+    Ok(Resolved {
+        user: User {
+            uid,
+            gid,
+            umask: None,
+            additional_gids: additional,
+        },
+        home,
+    })
 }
 
 /// A text of digits is an id, in 0..=2147483647 as Docker has it.
@@ -112,7 +136,9 @@ fn number(text: &str) -> Result<Option<u32>> {
     }
     match text.parse::<u32>() {
         Ok(id) if i32::try_from(id).is_ok() => Ok(Some(id)),
-        _ => Err(Error::invalid("uids and gids must be in range 0-2147483647")),
+        _ => Err(Error::invalid(
+            "uids and gids must be in range 0-2147483647",
+        )),
     }
 }
 
@@ -124,7 +150,9 @@ pub(crate) fn host_devices() -> Vec<Device> {
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
             let path = entry.path();
-            let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
+            let Ok(meta) = std::fs::symlink_metadata(&path) else {
+                continue;
+            };
             let kind = meta.file_type();
             let skipped = ["pts", "shm", "fd", "mqueue", ".lxc", "console"];
             if skipped.iter().any(|name| entry.file_name() == *name) {
@@ -159,7 +187,11 @@ mod tests {
     fn check(user: &str, expect: (u32, u32, &[u32], &str)) {
         let got = lookup(user, &[], PASSWD, GROUP).unwrap();
         let gids: &[u32] = &got.user.additional_gids;
-        assert_eq!((got.user.uid, got.user.gid, gids, got.home.as_str()), expect, "{user:?}");
+        assert_eq!(
+            (got.user.uid, got.user.gid, gids, got.home.as_str()),
+            expect,
+            "{user:?}"
+        );
     }
 
     #[test]
@@ -177,11 +209,20 @@ mod tests {
     #[test]
     fn strangers_are_refused() {
         for (user, sentence) in [
-            ("nobody", "unable to find user nobody: no matching entries in passwd file"),
-            ("0:nope", "unable to find group nope: no matching entries in group file"),
+            (
+                "nobody",
+                "unable to find user nobody: no matching entries in passwd file",
+            ),
+            (
+                "0:nope",
+                "unable to find group nope: no matching entries in group file",
+            ),
             ("4294967295", "uids and gids must be in range 0-2147483647"),
         ] {
-            assert_eq!(lookup(user, &[], PASSWD, GROUP).unwrap_err().to_string(), sentence);
+            assert_eq!(
+                lookup(user, &[], PASSWD, GROUP).unwrap_err().to_string(),
+                sentence
+            );
         }
     }
 }

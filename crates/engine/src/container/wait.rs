@@ -17,7 +17,11 @@ impl Engine {
     pub fn wait(&self, typed: &str, condition: WaitCondition) -> Result<Waiting> {
         let states = self.find(typed)?.watch();
         let exits = states.borrow().exits;
-        Ok(Waiting { states, condition, exits })
+        Ok(Waiting {
+            states,
+            condition,
+            exits,
+        })
     }
 }
 
@@ -31,7 +35,11 @@ impl Waiting {
             .await
             .map_err(|e| Error::internal("waiting for a container", e))?;
         // As dockerd: what is gone has no error any more.
-        let error = if state.removed { String::new() } else { state.error.clone() };
+        let error = if state.removed {
+            String::new()
+        } else {
+            state.error.clone()
+        };
         Ok((state.exit_code, error))
     }
 }

@@ -30,7 +30,9 @@ impl Engine {
 
     /// A copy for people and for rebuilding the records; losing it loses nothing.
     pub(crate) fn save_spec(&self, id: ContainerId, spec: &Spec) {
-        let Ok(text) = serde_json::to_vec(spec) else { return };
+        let Ok(text) = serde_json::to_vec(spec) else {
+            return;
+        };
         let path = self.layout().container_file(id, "config.json");
         if let Err(error) = sys::durable::replace_volatile(&path, &text, 0o600) {
             tracing::warn!(%error, path = %path.display(), "writing a copy of the spec");
@@ -88,7 +90,9 @@ impl Engine {
             .topology
             .hierarchies()
             .iter()
-            .filter_map(|hierarchy| std::fs::read_dir(hierarchy.directory(&self.0.cgroup_base)).ok())
+            .filter_map(|hierarchy| {
+                std::fs::read_dir(hierarchy.directory(&self.0.cgroup_base)).ok()
+            })
             .flatten()
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
