@@ -340,18 +340,16 @@ impl Shim {
         let now = Instant::now();
         self.finish_init(now);
         self.finish_execs(now);
+        // A container that was never started is nobody's without its daemon; of one that ended the
+        // record is durable, and a daemon that comes reads it.
+        let runs = |container: &Container| container.phase() == Phase::Running;
+        if self.daemons.is_empty() && !self.container.as_ref().is_some_and(runs) {
+            self.discard();
+        }
         for task in self.tasks() {
             task.settle(now);
         }
         self.leaving.retain(|task| !task.clients.is_empty());
-        let stopped = self
-            .container
-            .as_ref()
-            .is_some_and(|container| container.phase() == Phase::Stopped);
-        if stopped && self.daemons.is_empty() {
-            // The record is durable, and a daemon that comes reads it.
-            self.discard();
-        }
     }
 
     fn finish_init(&mut self, now: Instant) {
