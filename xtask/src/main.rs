@@ -20,6 +20,7 @@ mod oracles;
 mod run;
 mod setup;
 mod tidy;
+mod vm;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
   check                                    rustfmt, clippy without a warning, tidy
@@ -29,6 +30,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   fresh                                    README's first command on a bare Debian, as root
   setup                                    install what the tests use and this machine lacks
   ci                                       all of it, with one summary
+  vm [rooms|e2e] [FILTER]                  the same, and the rooms' tests, on cgroup v2 in a virtual machine, as root
 ";
 
 fn main() -> ExitCode {
@@ -52,6 +54,8 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         Some("fresh") if rest.is_empty() => fresh::fresh(&root),
         Some("setup") if rest.is_empty() => ci::setup_only(&root),
         Some("ci") if rest.is_empty() => ci::ci(&root),
+        Some("vm") => vm::main(&root, rest),
+        Some("vm-guest") => vm::in_guest(rest),
         Some("help" | "--help") | None => {
             print!("{USAGE}");
             Ok(())

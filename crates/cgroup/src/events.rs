@@ -28,7 +28,7 @@ pub enum OomNews {
     Nothing,
     /// Memory ran out: the kernel killed something, or is about to.
     OutOfMemory,
-    /// The group was removed: the watch must be dropped, for it wakes for ever now.
+    /// The group was removed: the watch must be dropped, for it may wake for ever now.
     Gone,
 }
 

@@ -307,7 +307,8 @@ pub(crate) fn make_root(root: &Mount) -> Result<OwnedFd, Failure> {
     }
 }
 
-/// Adds a layer by descriptor; before Linux 6.13 overlayfs knows only paths.
+/// Adds a layer by descriptor; before Linux 6.13 overlayfs knows only paths, and a descriptor
+/// that is no open file is refused before it is asked (`EBADF`).
 fn add_layer(
     context: BorrowedFd<'_>,
     key: &std::ffi::CStr,
@@ -318,7 +319,9 @@ fn add_layer(
         .map_err(|_| sys::Error::new("fsconfig", Errno::INVAL))?;
     let fd = root::open_host(&path)?;
     let done = match mount::set_option_fd(context, key, fd.as_fd()) {
-        Err(error) if error.errno == Errno::INVAL => mount::set_option(context, key, Some(&path)),
+        Err(error) if matches!(error.errno, Errno::INVAL | Errno::BADF) => {
+            mount::set_option(context, key, Some(&path))
+        }
         done => done,
     };
     open.push(fd);

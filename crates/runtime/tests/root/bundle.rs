@@ -133,8 +133,12 @@ impl Bundle {
     pub(crate) fn assert_nothing_left(&self) {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(&self.id), "{mounts}");
-        for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
-            let group = hierarchy.unwrap().path().join("wharf-test").join(&self.id);
+        let unified = PathBuf::from("/sys/fs/cgroup");
+        let entries = fs::read_dir(&unified)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        for hierarchy in entries.chain([unified]) {
+            let group = hierarchy.join("wharf-test").join(&self.id);
             assert!(!group.exists(), "{}", group.display());
         }
         let children = fs::read_to_string("/proc/thread-self/children").unwrap();

@@ -1,0 +1,195 @@
+//! Runs tests on a kernel of their own with cgroup v2 only, in the virtual machine of `tests/vm`.
+//!
+//! The host builds static test programs and boots; this same program then runs again in the guest
+//! and gives every test a process of its own, as nextest does on the host.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::e2e::{build, target};
+use crate::oracles;
+use crate::run::{run, step};
+
+/// Rooms whose `root_` tests are about cgroups or what hangs on them.
+const ROOMS: [&str; 3] = ["cgroup", "runtime", "shim"];
+/// Emulation is slow, and a test that hangs must not hang the rest.
+const LONGEST: Duration = Duration::from_mins(2);
+
+/// `cargo xtask vm [rooms|e2e] [FILTER]`; without a word: both.
+pub(crate) fn main(root: &Path, words: &[String]) -> Result<()> {
+    let (rooms, e2e, filter) = match words.first().map(String::as_str) {
+        Some("rooms") => (true, false, &words[1..]),
+        Some("e2e") => (false, true, &words[1..]),
+        _ => (true, true, words),
+    };
+    let vm = root.join("tests/vm/vm");
+    run(Command::new(&vm).arg("setup"))?;
+    if rooms {
+        step("the rooms' tests on cgroup v2");
+        let names = ROOMS.iter().flat_map(|room| ["--package", room]);
+        let programs = programs(root, names)?;
+        guest(
+            root,
+            &programs,
+            filter.first().map_or("root_", String::as_str),
+            &[],
+        )?;
+    }
+    if e2e {
+        step("the cases on cgroup v2");
+        let wharf = build(root)?;
+        let programs = programs(root, ["--package", "e2e"].into_iter())?;
+        let docker = oracles::client(oracles::unpacked(root)?.as_deref());
+        let client = if docker.is_absolute() {
+            "docker"
+        } else {
+            "wharf"
+        };
+        let environment = [
+            ("ENGINE", PathBuf::from("wharf")),
+            ("CLIENT", PathBuf::from(client)),
+            ("WHARF_BIN", wharf),
+            ("WHARF_E2E_DOCKER", docker),
+            // virtiofs cannot be the upper directory of an overlay, and tmpfs is memory.
+            ("TMPDIR", PathBuf::from("/scratch")),
+        ];
+        guest(
+            root,
+            &programs,
+            filter.first().map_or("", String::as_str),
+            &environment,
+        )?;
+    }
+    Ok(())
+}
+
+/// Builds test programs and returns where they lie.
+fn programs<'a>(root: &Path, packages: impl Iterator<Item = &'a str>) -> Result<Vec<PathBuf>> {
+    let output = Command::new("cargo")
+        .args(["test", "--no-run"])
+        .args(packages)
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        bail!("cargo test --no-run:\n{text}");
+    }
+    // `  Executable tests/group.rs (target/…/group-1234)`
+    let lines = text
+        .lines()
+        .filter(|line| line.trim_start().starts_with("Executable "));
+    let paths = lines.filter_map(|line| line.rsplit_once('(')?.1.strip_suffix(')'));
+    let paths: Vec<_> = paths.map(|path| root.join(path)).collect();
+    if paths.is_empty() {
+        bail!("cargo named no test program");
+    }
+    Ok(paths)
+}
+
+/// Boots, and runs this program with the words of [`in_guest`] there.
+fn guest(
+    root: &Path,
+    programs: &[PathBuf],
+    filter: &str,
+    environment: &[(&str, PathBuf)],
+) -> Result<()> {
+    let own = std::env::current_exe().context("this program")?;
+    let mut command = Command::new(root.join("tests/vm/vm"));
+    command
+        .args(["run", "--timeout", "3000", "--cwd", "/"])
+        .current_dir(root);
+    // Programs lie below the repository, or where cargo was told to build.
+    let mut shared: Vec<PathBuf> = vec![target(root)];
+    shared.extend(own.parent().map(Path::to_owned));
+    for (name, value) in environment {
+        command
+            .arg("--env")
+            .arg(format!("{name}={}", value.display()));
+        shared.extend(
+            value
+                .parent()
+                .filter(|_| value.is_file())
+                .map(Path::to_owned),
+        );
+    }
+    shared.retain(|path| !path.starts_with(root));
+    shared.sort();
+    shared.dedup_by(|path, before| path.starts_with(before));
+    for path in shared {
+        command
+            .arg("--share")
+            .arg(format!("{}:{0}:ro", path.display()));
+    }
+    command
+        .arg("--")
+        .arg(own)
+        .args(["vm-guest", filter])
+        .args(programs);
+    run(&mut command)
+}
+
+/// In the guest: every test of `programs` whose name contains `filter`.
+pub(crate) fn in_guest(words: &[String]) -> Result<()> {
+    let [filter, programs @ ..] = words else {
+        bail!("vm-guest FILTER PROGRAM…")
+    };
+    let (mut passed, mut failed) = (0, Vec::new());
+    for program in programs {
+        let list = Command::new(program)
+            .args(["--list", "--format", "terse", filter])
+            .output()?;
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        for test in list.lines().filter_map(|line| line.strip_suffix(": test")) {
+            let started = Instant::now();
+            let verdict = one(program, test)?;
+            let word = if verdict { "ok" } else { "FAILED" };
+            println!("{word:6} {:5.1} s  {test}", started.elapsed().as_secs_f64());
+            if verdict {
+                passed += 1;
+            } else {
+                failed.push(test.to_owned());
+            }
+        }
+    }
+    println!("{passed} passed, {} failed", failed.len());
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(" "));
+    }
+    if passed == 0 {
+        bail!("no test is named {filter:?}");
+    }
+    Ok(())
+}
+
+/// Runs one test; its words are printed when it fails.
+fn one(program: &str, test: &str) -> Result<bool> {
+    let output = std::env::temp_dir().join("vm-guest-output");
+    let file = std::fs::File::create(&output)?;
+    let mut child = Command::new(program)
+        .args(["--exact", test, "--nocapture"])
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .spawn()?;
+    let deadline = Instant::now() + LONGEST;
+    let verdict = loop {
+        if let Some(status) = child.try_wait()? {
+            break status.success();
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            println!("{test}: more than {} s", LONGEST.as_secs());
+            break false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    if !verdict {
+        println!("{}", String::from_utf8_lossy(&std::fs::read(&output)?));
+    }
+    Ok(verdict)
+}
