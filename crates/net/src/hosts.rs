@@ -52,13 +52,9 @@ pub fn hosts_of_host(own: &str, extra: &[(String, String)]) -> String {
     }
 }
 
-/// Returns /etc/hostname.
-pub fn hostname(hostname: &str, domainname: &str) -> String {
-    if domainname.is_empty() {
-        format!("{hostname}\n")
-    } else {
-        format!("{hostname}.{domainname}\n")
-    }
+/// Returns /etc/hostname: the host name as it was given, never with the domain name.
+pub fn hostname(hostname: &str) -> String {
+    format!("{hostname}\n")
 }
 
 /// A resolver's configuration.
@@ -240,8 +236,8 @@ mod tests {
 
     #[test]
     fn hostname_is_one_line() {
-        assert_eq!(hostname("web", ""), "web\n");
-        assert_eq!(hostname("web", "example.org"), "web.example.org\n");
+        assert_eq!(hostname("web"), "web\n");
+        assert_eq!(hostname("web.example.org"), "web.example.org\n");
     }
 
     #[test]

@@ -135,7 +135,8 @@ impl Networks {
     }
 
     /// Makes the wire: returns a network namespace in which the endpoint works. On failure nothing
-    /// is left.
+    /// is left in the kernel; the caller then calls [`Networks::release`] and
+    /// [`Networks::detach`] without a namespace, so that the address is free again.
     pub fn attach(&self, endpoint: &EndpointRecord) -> Result<OwnedFd> {
         let default = self.default.as_ref().ok_or(Error::NoBridge)?;
         let wired = if let Some(wired) = self.keeper.take_wired() {

@@ -51,3 +51,77 @@ fn commit(batch: &Batch, what: &str) -> Result<()> {
     let done = Talk::open(Protocol::Netfilter)?.commit(batch)?;
     done.map_err(|refusal| refusal.error(what))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::{self, Nat};
+    use super::*;
+
+    /// Runs `test` on a thread of its own in a fresh network namespace.
+    fn in_own_namespace(test: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                sys::namespace::unshare(sys::namespace::NETWORK).expect("needs root");
+                test();
+            });
+            thread.join().expect("the test panicked");
+        });
+    }
+
+    fn ruleset(table: &str, subnet: &str) -> Ruleset {
+        rules::ruleset(
+            table,
+            &[Nat {
+                bridge: "wharf0",
+                subnet: subnet.parse().unwrap(),
+            }],
+        )
+    }
+
+    #[test]
+    fn root_table_is_made_once_changed_when_wrong_and_removed() {
+        in_own_namespace(|| {
+            let (wanted, other) = (
+                ruleset("wharf", "10.1.0.1/16"),
+                ruleset("wharf", "10.2.0.1/16"),
+            );
+            assert_eq!(present("wharf").unwrap(), []);
+            assert!(ensure(&wanted).unwrap());
+            let made = present("wharf").unwrap();
+            let rules: Vec<_> = wanted
+                .chains
+                .iter()
+                .flat_map(|chain| &chain.rules)
+                .collect();
+            let marks: Vec<_> = rules.into_iter().map(encode::mark).collect();
+            assert_eq!(
+                made.iter()
+                    .map(|(_, mark)| mark.clone())
+                    .collect::<Vec<_>>(),
+                marks
+            );
+            assert!(!ensure(&wanted).unwrap(), "what is right is not touched");
+            assert!(ensure(&other).unwrap());
+            assert_ne!(present("wharf").unwrap(), made);
+            // Another engine's table is nobody's business but its own.
+            assert!(ensure(&ruleset("wharf-x", "10.3.0.1/16")).unwrap());
+            remove("wharf").unwrap();
+            remove("wharf").unwrap();
+            assert_eq!(present("wharf").unwrap(), []);
+            assert_eq!(present("wharf-x").unwrap().len(), 5);
+        });
+    }
+
+    #[test]
+    fn root_a_refused_transaction_says_what_and_leaves_nothing() {
+        in_own_namespace(|| {
+            let mut wrong = ruleset("wharf", "10.1.0.1/16");
+            // Masquerading is not possible in a filter chain: the last rule is refused.
+            let misplaced = wrong.chains[1].rules.remove(0);
+            wrong.chains[0].rules.push(misplaced);
+            let refused = ensure(&wrong).unwrap_err().to_string();
+            assert!(refused.starts_with("make table inet wharf: "), "{refused}");
+            assert_eq!(present("wharf").unwrap(), []);
+        });
+    }
+}
