@@ -1,17 +1,24 @@
 //! System call filters: a profile becomes a program for the kernel, by a compiler of our own.
+//!
+//! profile (names, as JSON has them) → rules (numbers, per architecture) → instructions.
+
+mod compile;
+mod default;
+mod profile;
 
 use sys::seccomp::Instruction;
 use types::oci::runtime::Seccomp;
 
-/// Why a profile cannot be compiled.
-#[derive(Debug, thiserror::Error)]
-pub enum Invalid {
-    /// Nothing is compiled yet.
-    #[error("not supported yet")]
-    Unsupported,
-}
+pub use default::default_profile;
+pub use profile::Invalid;
 
 /// Compiles a profile: the program, and flags for its load.
-pub(crate) fn compile(_profile: &Seccomp) -> Result<(Vec<Instruction>, u32), Invalid> {
-    Err(Invalid::Unsupported)
+pub(crate) fn compile(profile: &Seccomp) -> Result<(Vec<Instruction>, u32), Invalid> {
+    let rules = profile::Rules::new(profile)?;
+    let program = compile::compile(&rules);
+    // The kernel's own limit (BPF_MAXINSNS).
+    if program.len() > 4096 {
+        return Err(Invalid::TooLong(program.len()));
+    }
+    Ok((program, rules.flags))
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use runtime::{Child, Container, CreateRequest, Stdio};
 use types::Mount;
-use types::oci::runtime::{Capabilities, Linux, Namespace, Process, Root, Spec, SpecMount};
+use types::oci::runtime::{Linux, Process, Spec, SpecMount};
 
 pub(crate) const CAPABILITIES: [&str; 14] = [
     "CAP_CHOWN",
@@ -80,9 +80,12 @@ impl Bundle {
     }
 
     pub(crate) fn bind(&mut self, source: &str, destination: &str, options: &[&str]) {
-        self.spec
-            .mounts
-            .push(mount(destination, "bind", source, options));
+        self.spec.mounts.push(SpecMount {
+            destination: destination.to_owned(),
+            kind: "bind".to_owned(),
+            source: source.to_owned(),
+            options: options.iter().map(|&word| word.to_owned()).collect(),
+        });
     }
 
     pub(crate) fn root(&self) -> Mount {
@@ -130,6 +133,12 @@ impl Bundle {
         error
     }
 
+    /// The same, while containers of this program live.
+    pub(crate) fn error_while_others_run(&self) -> String {
+        let (stdio, _pipes) = pipes();
+        self.create(stdio).map(drop).unwrap_err().to_string()
+    }
+
     pub(crate) fn assert_nothing_left(&self) {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(&self.id), "{mounts}");
@@ -142,7 +151,10 @@ impl Bundle {
             assert!(!group.exists(), "{}", group.display());
         }
         let children = fs::read_to_string("/proc/thread-self/children").unwrap();
-        assert_eq!(children, "");
+        for child in children.split_ascii_whitespace() {
+            let cgroup = fs::read_to_string(format!("/proc/{child}/cgroup")).unwrap();
+            assert!(!cgroup.contains(&self.id), "{child} is left: {cgroup}");
+        }
     }
 }
 
@@ -225,109 +237,52 @@ pub(crate) fn read_terminal(console: OwnedFd) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> SpecMount {
-    SpecMount {
-        destination: destination.to_owned(),
-        kind: kind.to_owned(),
-        source: source.to_owned(),
-        options: options.iter().map(|&word| word.to_owned()).collect(),
-    }
-}
-
-fn strings(words: &[&str]) -> Vec<String> {
-    words.iter().map(|&word| word.to_owned()).collect()
-}
-
+/// What dockerd 28 writes for `docker run --network none`.
 fn spec(id: &str, script: &str) -> Spec {
-    let caps = strings(&CAPABILITIES);
-    let namespaces = ["mount", "pid", "network", "ipc", "uts", "cgroup"];
-    let hardened = ["nosuid", "noexec", "nodev"];
-    Spec {
-        oci_version: "1.2.1".to_owned(),
-        process: Some(Process {
-            args: strings(&["sh", "-c", script]),
-            env: strings(&["PATH=/usr/local/bin:/bin"]),
-            cwd: "/".to_owned(),
-            capabilities: Some(Capabilities {
-                bounding: caps.clone(),
-                permitted: caps.clone(),
-                effective: caps,
-                ..Capabilities::default()
-            }),
-            ..Process::default()
-        }),
-        root: Some(Root::default()),
-        hostname: "box".to_owned(),
-        mounts: vec![
-            mount("/proc", "proc", "proc", &hardened),
-            mount(
-                "/dev",
-                "tmpfs",
-                "tmpfs",
-                &["nosuid", "strictatime", "mode=755", "size=65536k"],
-            ),
-            mount(
-                "/dev/pts",
-                "devpts",
-                "devpts",
-                &[
-                    "nosuid",
-                    "noexec",
-                    "newinstance",
-                    "ptmxmode=0666",
-                    "mode=0620",
-                    "gid=5",
-                ],
-            ),
-            mount(
-                "/sys",
-                "sysfs",
-                "sysfs",
-                &["nosuid", "noexec", "nodev", "ro"],
-            ),
-            mount(
-                "/sys/fs/cgroup",
-                "cgroup",
-                "cgroup",
-                &["ro", "nosuid", "noexec", "nodev"],
-            ),
-            mount("/dev/mqueue", "mqueue", "mqueue", &hardened),
-            mount(
-                "/dev/shm",
-                "tmpfs",
-                "shm",
-                &["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"],
-            ),
-        ],
-        linux: Some(Linux {
-            cgroups_path: format!("/wharf-test/{id}"),
-            namespaces: namespaces
-                .iter()
-                .map(|kind| Namespace {
-                    kind: (*kind).to_owned(),
-                    path: String::new(),
-                })
-                .collect(),
-            masked_paths: strings(&[
-                "/proc/kcore",
-                "/proc/keys",
-                "/proc/timer_list",
-                "/proc/nosuch",
-                "/sys/firmware",
-                "/proc/scsi",
-                "/sys/devices/virtual/powercap",
-            ]),
-            readonly_paths: strings(&[
-                "/proc/bus",
-                "/proc/fs",
-                "/proc/irq",
-                "/proc/sys",
-                "/proc/sysrq-trigger",
-            ]),
-            ..Linux::default()
-        }),
-        ..Spec::default()
-    }
+    let value = serde_json::json!({
+        "ociVersion": "1.2.1",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "args": ["sh", "-c", script],
+            "env": ["PATH=/usr/local/bin:/bin"],
+            "cwd": "/",
+            "capabilities": {
+                "bounding": CAPABILITIES, "effective": CAPABILITIES, "permitted": CAPABILITIES
+            },
+        },
+        "root": {"path": "rootfs"},
+        "hostname": "box",
+        "mounts": mounts(),
+        "linux": {
+            "cgroupsPath": format!("/wharf-test/{id}"),
+            "namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "network"},
+                {"type": "ipc"}, {"type": "uts"}, {"type": "cgroup"}],
+            "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/nosuch",
+                "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"],
+            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+                "/proc/sysrq-trigger"],
+        },
+    });
+    serde_json::from_value(value).unwrap()
+}
+
+fn mounts() -> serde_json::Value {
+    serde_json::json!([
+        {"destination": "/proc", "type": "proc", "source": "proc",
+            "options": ["nosuid", "noexec", "nodev"]},
+        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
+        {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+            "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]},
+        {"destination": "/sys", "type": "sysfs", "source": "sysfs",
+            "options": ["nosuid", "noexec", "nodev", "ro"]},
+        {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+            "options": ["ro", "nosuid", "noexec", "nodev"]},
+        {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue",
+            "options": ["nosuid", "noexec", "nodev"]},
+        {"destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+            "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"]},
+    ])
 }
 
 /// Removes the groups above the containers', unless another test program has some in them.

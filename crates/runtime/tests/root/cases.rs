@@ -19,6 +19,10 @@ pub(crate) const ALL: &[(&str, Case)] = &[
     ("root_terminal", terminal),
     ("root_exec", exec),
     ("root_failures_leave_nothing", failures_leave_nothing),
+    ("root_seccomp", seccomp),
+    ("root_kernel_parameters", kernel_parameters),
+    ("root_readonly_and_nodes", readonly_and_nodes),
+    ("root_shared_namespaces", shared_namespaces),
 ];
 
 fn is_process_one() {
@@ -214,20 +218,22 @@ fn terminal() {
     container.destroy().unwrap();
 }
 
+fn vec<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
 fn exec() {
     let mut bundle = Bundle::new("sleep 100");
     let (stdio, own) = pipes();
     let (mut container, child) = bundle.create(stdio).unwrap();
     container.start().unwrap();
     let mut process = bundle.process().clone();
-    process.args = [
+    process.args = vec([
         "sh",
         "-c",
         "echo $$; hostname; cat /proc/1/cmdline; cat /proc/self/status
         cat /proc/self/cgroup; env; exit 3",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    ]);
     let (stdio, pipes_of_exec) = pipes();
     let second = container.exec(&process, stdio).unwrap();
     let output = pipes_of_exec.finish(&second);
@@ -249,7 +255,7 @@ fn exec() {
         "OCI runtime exec failed: exec failed: unable to start container process: \
          exec: \"nosuch\": executable file not found in $PATH"
     );
-    process.args = ["sh", "-c", "tty; stty size"].map(str::to_owned).to_vec();
+    process.args = vec(["sh", "-c", "tty; stty size"]);
     process.terminal = true;
     let third = container.exec(&process, Stdio::Terminal).unwrap();
     let said = read_terminal(third.console.unwrap());
@@ -299,7 +305,7 @@ fn failures_leave_nothing() {
     );
 
     let mut bundle = Bundle::new("true");
-    bundle.process().cwd = "/etc/passwd".to_owned();
+    "/etc/passwd".clone_into(&mut bundle.process().cwd);
     let error = bundle.error();
     assert!(
         error.contains(r#"chdir to cwd ("/etc/passwd") set in config.json failed"#),
@@ -312,4 +318,169 @@ fn failures_leave_nothing() {
     let (container, child) = bundle.create(stdio).unwrap();
     container.destroy().unwrap();
     assert_eq!(sys::pidfd::wait(child.pidfd.as_fd()).unwrap().code(), 137);
+}
+
+/// Field of /proc/PID/status.
+fn field<'a>(status: &'a str, key: &str) -> &'a str {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(key))
+        .unwrap_or_default()
+        .trim()
+}
+
+fn seccomp() {
+    // The right capability, but a filter that knows nothing of it: the filter it is that refuses.
+    let mut bundle = Bundle::new("cat /proc/self/status; mount -t tmpfs x /etc || echo refused");
+    let capabilities = bundle.process().capabilities.as_mut().unwrap();
+    let sets = [
+        &mut capabilities.bounding,
+        &mut capabilities.permitted,
+        &mut capabilities.effective,
+    ];
+    for set in sets {
+        set.push("CAP_SYS_ADMIN".to_owned());
+    }
+    for no_new_privileges in [false, true] {
+        bundle.process().no_new_privileges = no_new_privileges;
+        bundle.linux().seccomp = None;
+        assert!(!bundle.stdout().contains("refused"));
+        bundle.linux().seccomp = Some(runtime::seccomp::default_profile(&[]));
+        let stdout = bundle.stdout();
+        assert_eq!(field(&stdout, "Seccomp:"), "2");
+        assert_eq!(field(&stdout, "Seccomp_filters:"), "1");
+        assert!(stdout.ends_with("refused\n"), "{stdout}");
+    }
+    // A capability opens its calls, and a second process has the same filter.
+    let names: Vec<String> = ["CAP_SYS_ADMIN".to_owned()].into();
+    let mut bundle = Bundle::new("mount -t tmpfs x /etc && sleep 100");
+    bundle.linux().seccomp = Some(runtime::seccomp::default_profile(&names));
+    let capabilities = bundle.process().capabilities.as_mut().unwrap();
+    for set in [
+        &mut capabilities.bounding,
+        &mut capabilities.permitted,
+        &mut capabilities.effective,
+    ] {
+        set.extend(names.clone());
+    }
+    let (stdio, own) = pipes();
+    let (mut container, child) = bundle.create(stdio).unwrap();
+    container.start().unwrap();
+    let mut process = bundle.process().clone();
+    process.args = vec(["cat", "/proc/self/status"]);
+    let (stdio, pipes) = pipes();
+    let second = container.exec(&process, stdio).unwrap();
+    assert_eq!(field(&pipes.finish(&second).stdout, "Seccomp:"), "2");
+    container.destroy().unwrap();
+    let output = own.finish(&child);
+    assert_eq!((output.code, output.stderr.as_str()), (137, ""));
+}
+
+fn kernel_parameters() {
+    let mut bundle = Bundle::new(
+        "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmni; umask
+        cat /proc/self/oom_score_adj; ulimit -n; cat /proc/sys/kernel/domainname; ip link show lo",
+    );
+    let sysctl = &mut bundle.linux().sysctl;
+    sysctl.insert(
+        "net.ipv4.ip_unprivileged_port_start".to_owned(),
+        "7".to_owned(),
+    );
+    sysctl.insert("kernel/shmmni".to_owned(), "99".to_owned());
+    "example".clone_into(&mut bundle.spec.domainname);
+    let process = bundle.process();
+    process.user.umask = Some(0o27);
+    process.oom_score_adj = Some(321);
+    process.rlimits = vec![types::oci::runtime::Rlimit {
+        kind: "RLIMIT_NOFILE".to_owned(),
+        hard: 200,
+        soft: 100,
+    }];
+    let stdout = bundle.stdout();
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(
+        lines[..6],
+        ["7", "99", "0027", "321", "100", "example"],
+        "{stdout}"
+    );
+    assert!(lines[6].contains("LOOPBACK,UP"), "{stdout}");
+}
+
+fn readonly_and_nodes() {
+    let mut bundle = Bundle::new(
+        "touch /x; touch /dev/x && echo dev; stat -c '%a %u:%g %t:%T' /dev/fuse; pwd
+        touch /deep/inner/x; touch /shallow/inner/x && echo shallow",
+    );
+    bundle.spec.root.as_mut().unwrap().readonly = true;
+    "/made/by/us".clone_into(&mut bundle.process().cwd);
+    bundle.linux().devices = vec![types::oci::runtime::Device {
+        kind: "c".to_owned(),
+        path: "/dev/fuse".to_owned(),
+        major: 10,
+        minor: 229,
+        file_mode: Some(0o640),
+        uid: Some(5),
+        gid: Some(6),
+    }];
+    // A tree of two mounts of the host, in a mount namespace of this program's own would be
+    // cleaner; /dev with its /dev/shm is on every machine.
+    bundle.bind("/dev", "/deep", &["rbind", "rro", "rprivate"]);
+    let output = bundle.run().unwrap();
+    assert!(output.stderr.contains("/x: Read-only"), "{output:?}");
+    assert!(
+        output
+            .stdout
+            .starts_with("dev\n640 5:6 a:e5\n/made/by/us\n"),
+        "{output:?}"
+    );
+
+    let mut bundle = Bundle::new("touch /deep/shm/x; touch /shallow/nosuch");
+    bundle.bind("/dev", "/deep", &["rbind", "rro", "rprivate"]);
+    bundle.bind("/dev", "/shallow", &["rbind", "ro", "rprivate"]);
+    let output = bundle.run().unwrap();
+    assert!(
+        output.stderr.contains("/deep/shm/x: Read-only"),
+        "{output:?}"
+    );
+    assert!(
+        output.stderr.contains("/shallow/nosuch: Read-only"),
+        "{output:?}"
+    );
+}
+
+fn shared_namespaces() {
+    let first = Bundle::new("hostname; sleep 100");
+    let (stdio, own) = pipes();
+    let (mut container, child) = first.create(stdio).unwrap();
+    container.start().unwrap();
+    let mut second =
+        Bundle::new("hostname; cat /proc/1/cmdline; readlink /proc/self/ns/net; echo $$");
+    for namespace in &mut second.linux().namespaces {
+        if ["pid", "uts", "network"].contains(&namespace.kind.as_str()) {
+            let file = if namespace.kind == "network" {
+                "net"
+            } else {
+                &namespace.kind
+            };
+            namespace.path = format!("/proc/{}/ns/{file}", child.pid);
+        }
+    }
+    second.spec.hostname.clear();
+    let net = std::fs::read_link(format!("/proc/{}/ns/net", child.pid)).unwrap();
+    let stdout = second.stdout();
+    for word in ["box\n", "sleep\x00100", net.to_str().unwrap()] {
+        assert!(stdout.contains(word), "{word} in {stdout}");
+    }
+    assert_ne!(stdout.lines().last(), Some("1"), "{stdout}");
+
+    // Its own children are still where this process is.
+    let third = Bundle::new("echo $$");
+    assert_eq!(third.stdout(), "1\n");
+
+    let mut fourth = Bundle::new("true");
+    let linux = fourth.linux();
+    "/proc/self/ns/ipc".clone_into(&mut linux.namespaces[2].path);
+    assert!(fourth.error_while_others_run().contains("another kind"));
+    container.destroy().unwrap();
+    assert_eq!(own.finish(&child).code, 137);
 }

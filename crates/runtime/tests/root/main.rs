@@ -5,7 +5,12 @@
 //! nextest and cargo need.
 
 #![allow(missing_docs, reason = "a test program")]
-#![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+#![allow(clippy::print_stdout, reason = "libtest's words")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends where it is surprised"
+)]
 #![allow(clippy::tests_outside_test_module, reason = "the whole program is one")]
 
 mod bundle;
