@@ -1,0 +1,136 @@
+//! `inspect`: objects as the daemon describes them, or through a template.
+
+use crate::commands::container_path;
+use crate::error::{Error, Result};
+use crate::flags::Parsed;
+use crate::format::template::Template;
+use crate::format::value::{Value, indent};
+use crate::format::unescape;
+use crate::http::{Query, escape_path};
+use crate::session::Session;
+
+/// The kinds of objects, in the order in which `inspect` without `--type` asks for them.
+const KINDS: [&str; 6] = ["container", "image", "network", "volume", "service", "task"];
+
+/// `inspect`
+pub(crate) fn any(session: &mut Session, parsed: &Parsed) -> Result<i32> {
+    let wanted = parsed.text("type");
+    let known = ["config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"];
+    if parsed.given("type") && wanted.is_empty() {
+        return Err(Error::text("type is empty: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\""));
+    }
+    if !wanted.is_empty() && !known.contains(&wanted) {
+        return Err(Error::text(format!("unknown type: {}: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\"", crate::flags::quote(wanted))));
+    }
+    let size = parsed.is_set("size");
+    if !wanted.is_empty() {
+        let wanted = wanted.to_owned();
+        return show(session, parsed, |session, name| {
+            fetch(session, &wanted, name, size)
+        });
+    }
+    show(session, parsed, |session, name| {
+        for kind in KINDS {
+            match fetch(session, kind, name, size) {
+                Err(Error::Daemon { status, message })
+                    if status == 404 || status == 501 || message.contains("not a swarm manager") => {}
+                result => return result,
+            }
+        }
+        Err(Error::text(format!("Error: No such object: {name}")))
+    })
+}
+
+/// `container inspect`
+pub(crate) fn containers(session: &mut Session, parsed: &Parsed) -> Result<i32> {
+    let size = parsed.is_set("size");
+    show(session, parsed, |session, name| fetch(session, "container", name, size))
+}
+
+/// `image inspect`
+pub(crate) fn images(session: &mut Session, parsed: &Parsed) -> Result<i32> {
+    show(session, parsed, |session, name| fetch(session, "image", name, false))
+}
+
+/// `network inspect`
+pub(crate) fn networks(session: &mut Session, parsed: &Parsed) -> Result<i32> {
+    show(session, parsed, |session, name| fetch(session, "network", name, false))
+}
+
+/// `volume inspect`
+pub(crate) fn volumes(session: &mut Session, parsed: &Parsed) -> Result<i32> {
+    show(session, parsed, |session, name| fetch(session, "volume", name, false))
+}
+
+fn fetch(session: &mut Session, kind: &str, name: &str, size: bool) -> Result<Vec<u8>> {
+    let escaped = escape_path(name);
+    let path = match kind {
+        "container" => {
+            let query = Query::default().with_flag("size", size).render();
+            container_path(name, &format!("/json{query}"))
+        }
+        "image" => format!("/images/{escaped}/json"),
+        "network" => format!("/networks/{escaped}"),
+        "volume" => format!("/volumes/{escaped}"),
+        "plugin" => format!("/plugins/{escaped}/json"),
+        kind => format!("/{kind}s/{escaped}"),
+    };
+    session.client.get(&path)
+}
+
+fn show(
+    session: &mut Session,
+    parsed: &Parsed,
+    mut fetch: impl FnMut(&mut Session, &str) -> Result<Vec<u8>>,
+) -> Result<i32> {
+    let format = parsed.text("format");
+    let parse_error = |error: String| Error::Exit {
+        text: format!("template parsing error: {error}"),
+        code: 64,
+    };
+    let template = match format {
+        "" | "json" => None,
+        text => Some(Template::parse("", &unescape(text)).map_err(parse_error)?),
+    };
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut failed = Vec::new();
+    for name in &parsed.args {
+        match fetch(session, name) {
+            Ok(bytes) => found.push(bytes),
+            Err(error @ Error::NoDaemon { .. }) => return Err(error),
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    let text = match &template {
+        Some(template) => {
+            let mut text = String::new();
+            for bytes in &found {
+                let value: Value = crate::client::parse(bytes)?;
+                match template.execute_strict(&value) {
+                    Ok(line) => text.push_str(&(line + "\n")),
+                    Err(error) => {
+                        session.print("\n")?;
+                        return Err(Error::text(format!("template parsing error: {error}")));
+                    }
+                }
+            }
+            if found.is_empty() {
+                text.push('\n');
+            }
+            text
+        }
+        None => {
+            let parts: Vec<String> = found
+                .iter()
+                .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
+                .collect();
+            let array = format!("[{}]", parts.join(","));
+            (if format == "json" { array } else { indent(&array) }) + "\n"
+        }
+    };
+    session.print(&text)?;
+    if failed.is_empty() {
+        return Ok(0);
+    }
+    Err(Error::text(failed.join("\n")))
+}

@@ -1,0 +1,79 @@
+//! The verbs: one function per command.
+
+mod attach;
+mod commit;
+mod copy;
+mod events;
+mod exec;
+mod images;
+mod inspect;
+mod lifecycle;
+mod logs;
+mod ps;
+pub(crate) mod rows;
+mod run;
+mod start;
+mod system;
+mod transfer;
+
+use crate::error::Result;
+use crate::flags::Parsed;
+use crate::session::Session;
+
+/// What a command does; returns the exit code.
+pub(crate) type Handler = fn(&mut Session, &Parsed) -> Result<i32>;
+
+/// Returns the function of a command, by its first path; none if it is not built yet.
+pub(crate) fn handler(name: &str) -> Option<Handler> {
+    Some(match name {
+        "container attach" => attach::attach,
+        "container commit" => commit::commit,
+        "container cp" => copy::copy,
+        "container create" => run::create,
+        "container diff" => lifecycle::diff,
+        "container exec" => exec::exec,
+        "container export" => transfer::export,
+        "container inspect" => inspect::containers,
+        "container kill" => lifecycle::kill,
+        "container logs" => logs::logs,
+        "container ls" => ps::ps,
+        "container pause" => lifecycle::pause,
+        "container port" => lifecycle::port,
+        "container prune" => lifecycle::prune,
+        "container rename" => lifecycle::rename,
+        "container restart" => lifecycle::restart,
+        "container rm" => lifecycle::remove,
+        "container run" => run::run,
+        "container start" => start::start,
+        "container stop" => lifecycle::stop,
+        "container top" => lifecycle::top,
+        "container unpause" => lifecycle::unpause,
+        "container update" => lifecycle::update,
+        "container wait" => lifecycle::wait,
+        "image from-host" => transfer::from_host,
+        "image history" => images::history,
+        "image import" => transfer::import,
+        "image inspect" => inspect::images,
+        "image load" => transfer::load,
+        "image ls" => images::list,
+        "image prune" => images::prune,
+        "image pull" => transfer::pull,
+        "image rm" => images::remove,
+        "image save" => transfer::save,
+        "image tag" => images::tag,
+        "inspect" => inspect::any,
+        "network inspect" => inspect::networks,
+        "system df" => system::disk_usage,
+        "system events" => events::events,
+        "system info" => system::info,
+        "system trace" => system::trace,
+        "version" => system::version,
+        "volume inspect" => inspect::volumes,
+        _ => return None,
+    })
+}
+
+/// Returns the path of a container in the API.
+pub(crate) fn container_path(name: &str, rest: &str) -> String {
+    format!("/containers/{}{rest}", crate::http::escape_path(name))
+}

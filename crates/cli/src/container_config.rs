@@ -1,0 +1,619 @@
+//! Flags of `run` and `create` → the document that asks for a container.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::Keys;
+use api::Words;
+use api::container::{Config as ContainerConfig, ContainerCreateRequest, HealthConfig, PortBinding};
+use api::host_config::{
+    BindOptions, DeviceMapping, HostConfig, ImageOptions, LogConfig, MountRequest, Resources,
+    RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, VolumeDriver, VolumeOptions, WeightDevice,
+};
+use api::network::{EndpointIpam, EndpointSettings, NetworkingConfig};
+use types::{MountKind, MountSpec, env, label, mount_spec, port};
+
+use crate::config::Config;
+use crate::error::{Error, Result, go_text};
+use crate::flags::{Parsed, quote};
+
+/// Returns the document that `run` or `create` sends.
+pub(crate) fn request(config: &Config, parsed: &Parsed) -> Result<ContainerCreateRequest> {
+    let (exposed, bindings) = ports(parsed)?;
+    let (binds, volumes) = volumes(parsed)?;
+    let container = container(config, parsed, exposed, volumes)?;
+    let mut host = host(parsed)?;
+    host.binds = binds;
+    host.port_bindings = Some(bindings);
+    if host.auto_remove && !matches!(host.restart_policy.name.as_str(), "" | "no") {
+        return Err(Error::text("conflicting options: cannot specify both --restart and --rm"));
+    }
+    let networking = networks(parsed, &mut host)?;
+    Ok(ContainerCreateRequest {
+        config: container,
+        host_config: Some(host),
+        networking_config: Some(networking),
+    })
+}
+
+fn container(
+    config: &Config,
+    parsed: &Parsed,
+    exposed_ports: Keys,
+    volumes: Keys,
+) -> Result<ContainerConfig> {
+    let attached: Vec<String> =
+        parsed.all("attach").iter().map(|name| name.to_lowercase()).collect();
+    let attach = |name: &str| attached.iter().any(|known| known == name);
+    let open_stdin = parsed.is_set("interactive");
+    let attach_stdin = attach("stdin") || open_stdin;
+    let mut args = parsed.args.iter();
+    let image = args.next().cloned().unwrap_or_default();
+    let cmd: Vec<String> = args.cloned().collect();
+    let entrypoint = parsed.last("entrypoint").map(|word| Words(vec![word.to_owned()]));
+    if !parsed.text("mac-address").is_empty() && !is_mac(parsed.text("mac-address")) {
+        let text = parsed.text("mac-address");
+        return Err(Error::text(format!("{text} is not a valid mac address")));
+    }
+    Ok(ContainerConfig {
+        hostname: parsed.text("hostname").to_owned(),
+        domainname: parsed.text("domainname").to_owned(),
+        user: parsed.text("user").to_owned(),
+        attach_stdin,
+        attach_stdout: attached.is_empty() || attach("stdout"),
+        attach_stderr: attached.is_empty() || attach("stderr"),
+        exposed_ports,
+        tty: parsed.is_set("tty"),
+        open_stdin,
+        stdin_once: open_stdin && attach_stdin,
+        env: some(variables(config, parsed)?),
+        cmd: some(cmd).map(Words),
+        healthcheck: health(parsed)?,
+        image,
+        volumes: Some(volumes),
+        working_dir: parsed.text("workdir").to_owned(),
+        entrypoint,
+        mac_address: parsed.text("mac-address").to_owned(),
+        labels: Some(labels(parsed)?),
+        stop_signal: parsed.text("stop-signal").to_owned(),
+        stop_timeout: parsed.given("stop-timeout").then(|| parsed.int("stop-timeout")),
+        ..ContainerConfig::default()
+    })
+}
+
+fn host(parsed: &Parsed) -> Result<HostConfig> {
+    let mode = |flag: &str, valid: &[&str], what: &str| {
+        let value = parsed.text(flag);
+        let known = valid.contains(&value)
+            || value.strip_prefix("container:").is_some_and(|name| !name.is_empty() && flag == "pid");
+        if known { Ok(value.to_owned()) } else { Err(Error::text(format!("--{flag}: invalid {what} mode"))) }
+    };
+    Ok(HostConfig {
+        container_id_file: parsed.text("cidfile").to_owned(),
+        log_config: log_config(parsed)?,
+        restart_policy: restart_policy(parsed.last("restart").unwrap_or("no"))?,
+        auto_remove: parsed.is_set("rm"),
+        volume_driver: parsed.text("volume-driver").to_owned(),
+        volumes_from: some(parsed.all("volumes-from")),
+        annotations: map_of(&parsed.all("annotation")),
+        cap_add: some(parsed.all("cap-add")).map(Words),
+        cap_drop: some(parsed.all("cap-drop")).map(Words),
+        cgroupns_mode: mode("cgroupns", &["", "host", "private"], "CGROUP")?,
+        dns: Some(parsed.all("dns").iter().map(|ip| ip.trim().to_owned()).collect()),
+        dns_options: Some([parsed.all("dns-option"), parsed.all("dns-opt")].concat()),
+        dns_search: Some(parsed.all("dns-search")),
+        extra_hosts: some(extra_hosts(parsed)?),
+        group_add: some(parsed.all("group-add")),
+        ipc_mode: parsed.text("ipc").to_owned(),
+        links: some(parsed.all("link")),
+        oom_score_adj: parsed.int("oom-score-adj"),
+        pid_mode: mode("pid", &["", "host"], "PID")?,
+        privileged: parsed.is_set("privileged"),
+        publish_all_ports: parsed.is_set("publish-all"),
+        readonly_rootfs: parsed.is_set("read-only"),
+        security_opt: some(security_options(parsed)?),
+        storage_opt: map_of(&parsed.all("storage-opt")),
+        tmpfs: parsed
+            .all("tmpfs")
+            .iter()
+            .map(|text| text.split_once(':').unwrap_or((text, "")))
+            .map(|(path, options)| (path.to_owned(), options.to_owned()))
+            .collect(),
+        uts_mode: mode("uts", &["", "host"], "UTS")?,
+        userns_mode: mode("userns", &["", "host"], "USER")?,
+        shm_size: parsed.bytes("shm-size"),
+        sysctls: map_of(&parsed.all("sysctl")),
+        runtime: parsed.text("runtime").to_owned(),
+        isolation: parsed.text("isolation").to_owned(),
+        resources: resources(parsed)?,
+        mounts: mounts(parsed)?,
+        init: parsed.given("init").then(|| parsed.is_set("init")),
+        ..HostConfig::default()
+    })
+}
+
+/// Returns the limits that `run`, `create` and `update` share.
+fn resources(parsed: &Parsed) -> Result<Resources> {
+    let swappiness =
+        if parsed.given("memory-swappiness") { parsed.int("memory-swappiness") } else { -1 };
+    if swappiness != -1 && !(0..=100).contains(&swappiness) {
+        return Err(Error::text(format!(
+            "invalid value: {swappiness}. Valid memory swappiness range is 0-100"
+        )));
+    }
+    let rates = |flag: &str, bytes: bool| {
+        let parse = |text: &String| rate_device(text, bytes).map_err(Error::Text);
+        parsed.all(flag).iter().map(parse).collect::<Result<Vec<_>>>().map(Some)
+    };
+    let weights = parsed.all("blkio-weight-device");
+    let ulimits = parsed.all("ulimit");
+    Ok(Resources {
+        cpu_shares: parsed.int("cpu-shares"),
+        memory: parsed.bytes("memory"),
+        nano_cpus: parsed.last("cpus").and_then(|text| types::units::parse_cpus(text).ok()).unwrap_or(0),
+        cgroup_parent: parsed.text("cgroup-parent").to_owned(),
+        blkio_weight: u16::try_from(parsed.int("blkio-weight")).unwrap_or(0),
+        blkio_weight_device: Some(
+            weights.iter().map(|text| weight_device(text)).collect::<Result<_, _>>().map_err(Error::Text)?,
+        ),
+        blkio_device_read_bps: rates("device-read-bps", true)?,
+        blkio_device_write_bps: rates("device-write-bps", true)?,
+        blkio_device_read_iops: rates("device-read-iops", false)?,
+        blkio_device_write_iops: rates("device-write-iops", false)?,
+        cpu_period: parsed.int("cpu-period"),
+        cpu_quota: parsed.int("cpu-quota"),
+        cpu_realtime_period: parsed.int("cpu-rt-period"),
+        cpu_realtime_runtime: parsed.int("cpu-rt-runtime"),
+        cpuset_cpus: parsed.text("cpuset-cpus").to_owned(),
+        cpuset_mems: parsed.text("cpuset-mems").to_owned(),
+        devices: Some(parsed.all("device").iter().map(|text| device(text)).collect::<Result<_>>()?),
+        device_cgroup_rules: some(parsed.all("device-cgroup-rule")),
+        kernel_memory: parsed.bytes("kernel-memory"),
+        memory_reservation: parsed.bytes("memory-reservation"),
+        memory_swap: parsed.bytes("memory-swap"),
+        memory_swappiness: Some(swappiness),
+        oom_kill_disable: Some(parsed.is_set("oom-kill-disable")),
+        pids_limit: Some(parsed.int("pids-limit")),
+        ulimits: Some(
+            ulimits.iter().map(|text| ulimit(text)).collect::<Result<_, _>>().map_err(Error::Text)?,
+        ),
+        ..Resources::default()
+    })
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+fn map_of(pairs: &[String]) -> BTreeMap<String, String> {
+    let split = |text: &String| {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        (key.to_owned(), value.to_owned())
+    };
+    pairs.iter().map(split).collect()
+}
+
+/// Parses `--restart`.
+pub(crate) fn restart_policy(text: &str) -> Result<RestartPolicy> {
+    let policy: types::restart_policy::RestartPolicy =
+        text.parse().map_err(|error| Error::text(format!("{error}")))?;
+    Ok(RestartPolicy { name: policy.name, maximum_retry_count: policy.maximum_retry_count })
+}
+
+fn read_file(path: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::text(format!("open {path}: {}", go_text(&error))))
+}
+
+/// Returns the variables of `--env-file` and `-e`, in this order.
+pub(crate) fn variables(config: &Config, parsed: &Parsed) -> Result<Vec<String>> {
+    let lookup = |name: &str| config.raw_var(name);
+    let mut variables = Vec::new();
+    for path in parsed.all("env-file") {
+        let lines = env::parse_file(&read_file(&path)?, lookup)
+            .map_err(|error| Error::text(format!("invalid env file ({path}): {error}")))?;
+        variables.extend(lines);
+    }
+    for text in parsed.all("env") {
+        variables.push(env::parse(&text, lookup).map_err(|error| Error::text(error.to_string()))?);
+    }
+    Ok(variables)
+}
+
+fn labels(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
+    let mut lines = Vec::new();
+    for path in parsed.all("label-file") {
+        let more = env::parse_file(&read_file(&path)?, |_| Some(String::new()))
+            .map_err(|error| Error::text(format!("invalid env file ({path}): {error}")))?;
+        lines.extend(more);
+    }
+    lines.extend(parsed.all("label"));
+    let split = |text: &String| label::parse(text).map_err(|error| Error::text(error.to_string()));
+    lines.iter().map(split).collect()
+}
+
+type Bindings = BTreeMap<String, Option<Vec<PortBinding>>>;
+
+fn ports(parsed: &Parsed) -> Result<(Keys, Bindings)> {
+    let text = |error: port::InvalidPort| Error::text(error.to_string());
+    let mut exposed = BTreeSet::new();
+    let mut bindings = Bindings::new();
+    for spec in parsed.all("publish") {
+        for mapping in port::parse_publish(&spec).map_err(text)? {
+            let key = mapping.container.to_string();
+            exposed.insert(key.clone());
+            bindings.entry(key).or_default().get_or_insert_default().push(PortBinding {
+                host_ip: mapping.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+                host_port: mapping.host_port,
+            });
+        }
+    }
+    for spec in parsed.all("expose") {
+        exposed.extend(port::parse_expose(&spec).map_err(text)?.iter().map(ToString::to_string));
+    }
+    Ok((Keys(exposed), bindings))
+}
+
+fn volumes(parsed: &Parsed) -> Result<(Option<Vec<String>>, Keys)> {
+    let mut binds = Vec::new();
+    let mut anonymous = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for text in parsed.all("volume") {
+        if !seen.insert(text.clone()) {
+            continue;
+        }
+        let named = mount_spec::check_volume(&text).map_err(|error| Error::text(error.to_string()))?;
+        if !named {
+            anonymous.insert(text);
+            continue;
+        }
+        let (source, rest) = text.split_once(':').unwrap_or((&text, ""));
+        binds.push(if source.starts_with('.') {
+            let absolute = std::path::absolute(source)?;
+            format!("{}:{rest}", clean(&absolute))
+        } else {
+            text
+        });
+    }
+    Ok((some(binds), Keys(anonymous)))
+}
+
+/// Returns a path without `.` and `..`.
+fn clean(path: &std::path::Path) -> String {
+    let mut parts = Vec::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::Normal(name) => parts.push(name.to_string_lossy().into_owned()),
+            std::path::Component::ParentDir => drop(parts.pop()),
+            _ => {}
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+fn mounts(parsed: &Parsed) -> Result<Vec<MountRequest>> {
+    let convert = |text: &String| {
+        let spec = MountSpec::parse_mount(text).map_err(|error| Error::text(error.to_string()))?;
+        Ok(mount(spec))
+    };
+    parsed.all("mount").iter().map(convert).collect()
+}
+
+fn mount(spec: MountSpec) -> MountRequest {
+    let bind = BindOptions {
+        propagation: spec.propagation,
+        non_recursive: spec.non_recursive,
+        read_only_non_recursive: spec.read_only_non_recursive,
+        read_only_force_recursive: spec.read_only_force_recursive,
+        ..BindOptions::default()
+    };
+    let driver = VolumeDriver { name: spec.driver, options: spec.driver_options };
+    let image = spec.kind == MountKind::Image;
+    let (volume_path, image_path) =
+        if image { (String::new(), spec.subpath) } else { (spec.subpath, String::new()) };
+    let volume = VolumeOptions {
+        no_copy: spec.no_copy,
+        labels: spec.labels,
+        subpath: volume_path,
+        driver_config: (driver != VolumeDriver::default()).then_some(driver),
+    };
+    let tmpfs = TmpfsOptions {
+        size_bytes: spec.tmpfs_size,
+        mode: spec.tmpfs_mode,
+        ..TmpfsOptions::default()
+    };
+    MountRequest {
+        kind: spec.kind.as_str().to_owned(),
+        source: spec.source,
+        target: spec.target,
+        read_only: spec.read_only,
+        consistency: spec.consistency,
+        bind_options: (bind != BindOptions::default()).then_some(bind),
+        volume_options: (volume != VolumeOptions::default()).then_some(volume),
+        image_options: (!image_path.is_empty()).then_some(ImageOptions { subpath: image_path }),
+        tmpfs_options: (tmpfs != TmpfsOptions::default()).then_some(tmpfs),
+    }
+}
+
+fn log_config(parsed: &Parsed) -> Result<LogConfig> {
+    let kind = parsed.text("log-driver").to_owned();
+    let options = map_of(&parsed.all("log-opt"));
+    if kind == "none" && !options.is_empty() {
+        return Err(Error::text("invalid logging opts for driver none"));
+    }
+    Ok(LogConfig { kind, config: Some(options) })
+}
+
+fn extra_hosts(parsed: &Parsed) -> Result<Vec<String>> {
+    let check = |text: String| {
+        let (name, address) = match text.split_once('=') {
+            Some(parts) => parts,
+            None => text.split_once(':').unwrap_or((&text, "")),
+        };
+        if name.is_empty() || address.is_empty() {
+            return Err(Error::text(format!("bad format for add-host: {}", quote(&text))));
+        }
+        let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
+        if bare != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
+            return Err(Error::text(format!("invalid IP address in add-host: {}", quote(address))));
+        }
+        Ok(format!("{name}:{bare}"))
+    };
+    parsed.all("add-host").into_iter().map(check).collect()
+}
+
+/// A seccomp profile is sent as the file's text.
+fn security_options(parsed: &Parsed) -> Result<Vec<String>> {
+    let convert = |text: String| {
+        let Some(path) = text.strip_prefix("seccomp=").or_else(|| text.strip_prefix("seccomp:"))
+        else {
+            return Ok(text);
+        };
+        if matches!(path, "unconfined" | "builtin") {
+            return Ok(text);
+        }
+        let bytes = std::fs::read(path).map_err(|error| {
+            let reason = go_text(&error);
+            Error::text(format!("opening seccomp profile ({path}) failed: open {path}: {reason}"))
+        })?;
+        let profile: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::text(format!("compacting json for seccomp profile ({path}) failed: {error}"))
+        })?;
+        Ok(format!("seccomp={profile}"))
+    };
+    parsed.all("security-opt").into_iter().map(convert).collect()
+}
+
+fn health(parsed: &Parsed) -> Result<Option<HealthConfig>> {
+    let given = ["health-cmd", "health-interval", "health-timeout", "health-start-period", "health-start-interval", "health-retries"]
+        .iter()
+        .any(|flag| parsed.given(flag));
+    if parsed.is_set("no-healthcheck") {
+        if given {
+            return Err(Error::text("--no-healthcheck conflicts with --health-* options"));
+        }
+        return Ok(Some(HealthConfig { test: vec!["NONE".to_owned()], ..HealthConfig::default() }));
+    }
+    if !given {
+        return Ok(None);
+    }
+    for (flag, name) in [
+        ("health-interval", "--health-interval"),
+        ("health-timeout", "--health-timeout"),
+        ("health-retries", "--health-retries"),
+        ("health-start-period", "--health-start-period"),
+        ("health-start-interval", "--health-start-interval"),
+    ] {
+        if parsed.text(flag).starts_with('-') {
+            return Err(Error::text(format!("{name} cannot be negative")));
+        }
+    }
+    let test = match parsed.text("health-cmd") {
+        "" => Vec::new(),
+        command => vec!["CMD-SHELL".to_owned(), command.to_owned()],
+    };
+    Ok(Some(HealthConfig {
+        test,
+        interval: parsed.duration("health-interval"),
+        timeout: parsed.duration("health-timeout"),
+        start_period: parsed.duration("health-start-period"),
+        start_interval: parsed.duration("health-start-interval"),
+        retries: parsed.int("health-retries"),
+    }))
+}
+
+/// The first network is the mode; options of `--network name=…,alias=…` and the flags that stand
+/// for them make its endpoint.
+fn networks(parsed: &Parsed, host: &mut HostConfig) -> Result<NetworkingConfig> {
+    let mut endpoints = BTreeMap::new();
+    let wanted = [parsed.all("network"), parsed.all("net")].concat();
+    for (index, text) in wanted.iter().enumerate() {
+        let (name, mut endpoint) = network(text)?;
+        if index == 0 {
+            host.network_mode.clone_from(&name);
+        }
+        if index == 0 {
+            plain_network_flags(parsed, &mut endpoint);
+        }
+        let plain = endpoint == EndpointSettings::default();
+        let special = matches!(name.as_str(), "default" | "bridge" | "host" | "none")
+            || name.starts_with("container:");
+        if !(plain && special) {
+            endpoints.insert(name, endpoint);
+        }
+    }
+    if wanted.is_empty() {
+        host.network_mode = "default".to_owned();
+        let mut endpoint = EndpointSettings::default();
+        plain_network_flags(parsed, &mut endpoint);
+        if endpoint != EndpointSettings::default() {
+            endpoints.insert("default".to_owned(), endpoint);
+        }
+    }
+    Ok(NetworkingConfig { endpoints_config: Some(endpoints) })
+}
+
+fn plain_network_flags(parsed: &Parsed, endpoint: &mut EndpointSettings) {
+    let aliases = [parsed.all("network-alias"), parsed.all("net-alias")].concat();
+    if !aliases.is_empty() {
+        endpoint.aliases.get_or_insert_default().extend(aliases);
+    }
+    if !parsed.all("link").is_empty() {
+        endpoint.links = Some(parsed.all("link"));
+    }
+    let ipam = EndpointIpam {
+        ipv4_address: parsed.text("ip").to_owned(),
+        ipv6_address: parsed.text("ip6").to_owned(),
+        link_local_ips: parsed.all("link-local-ip"),
+    };
+    if ipam != EndpointIpam::default() {
+        endpoint.ipam_config = Some(ipam);
+    }
+    if !parsed.text("mac-address").is_empty() {
+        parsed.text("mac-address").clone_into(&mut endpoint.mac_address);
+    }
+}
+
+fn network(text: &str) -> Result<(String, EndpointSettings)> {
+    let mut endpoint = EndpointSettings::default();
+    if !text.contains('=') {
+        return Ok((text.to_owned(), endpoint));
+    }
+    let mut name = String::new();
+    let mut ipam = EndpointIpam::default();
+    for field in text.split(',') {
+        let Some((key, value)) = field.split_once('=') else {
+            return Err(Error::text(format!("invalid field {field}")));
+        };
+        match key.to_lowercase().as_str() {
+            "name" => value.clone_into(&mut name),
+            "alias" => endpoint.aliases.get_or_insert_default().push(value.to_owned()),
+            "ip" => value.clone_into(&mut ipam.ipv4_address),
+            "ip6" => value.clone_into(&mut ipam.ipv6_address),
+            "mac-address" => value.clone_into(&mut endpoint.mac_address),
+            "link-local-ip" => ipam.link_local_ips.push(value.to_owned()),
+            "driver-opt" => {
+                let (key, value) = value.split_once('=').unwrap_or((value, ""));
+                let options = endpoint.driver_opts.get_or_insert_default();
+                options.insert(key.to_owned(), value.to_owned());
+            }
+            "gw-priority" => {
+                let bad = |_| Error::text(format!("invalid gw-priority: {value}"));
+                endpoint.gw_priority = value.parse().map_err(bad)?;
+            }
+            _ => return Err(Error::text(format!("invalid field key {key}"))),
+        }
+    }
+    if ipam != EndpointIpam::default() {
+        endpoint.ipam_config = Some(ipam);
+    }
+    Ok((name, endpoint))
+}
+
+fn is_mac(text: &str) -> bool {
+    let parts: Vec<&str> = text.split([':', '-']).collect();
+    matches!(parts.len(), 6 | 8 | 20)
+        && parts.iter().all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Parses `--ulimit`: `name=soft[:hard]`.
+pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
+    const NAMES: [&str; 15] = [
+        "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
+        "rss", "rtprio", "rttime", "sigpending", "stack",
+    ];
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(format!("invalid ulimit argument: {text}"));
+    };
+    if !NAMES.contains(&name) {
+        return Err(format!("invalid ulimit type: {name}"));
+    }
+    let number = |part: &str| {
+        part.parse::<i64>()
+            .map_err(|_| format!("strconv.ParseInt: parsing {}: invalid syntax", quote(part)))
+    };
+    let parts: Vec<&str> = value.split(':').collect();
+    let (soft, hard) = match parts[..] {
+        [soft] => (number(soft)?, number(soft)?),
+        [soft, hard] => (number(soft)?, number(hard)?),
+        _ => return Err(format!("too many limit value arguments - {value}, can only have up to two, `soft[:hard]`")),
+    };
+    if hard != -1 && (soft == -1 || soft > hard) {
+        let shown = if soft == -1 { "-1".to_owned() } else { soft.to_string() };
+        return Err(format!("ulimit soft limit must be less than or equal to hard limit: {shown} > {hard}"));
+    }
+    Ok(Ulimit { name: name.to_owned(), hard, soft })
+}
+
+/// Parses `--device`: `host[:container][:permissions]`.
+fn device(text: &str) -> Result<DeviceMapping> {
+    let valid = |mode: &str| {
+        !mode.is_empty() && mode.bytes().all(|byte| b"rwm".contains(&byte)) && mode.len() <= 3
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target, mode) = match parts[..] {
+        [source] => (source, source, "rwm"),
+        [source, mode] if valid(mode) => (source, source, mode),
+        [source, target] => (source, target, "rwm"),
+        [source, target, mode] => (source, target, mode),
+        _ => return Err(Error::text(format!("invalid device specification: {text}"))),
+    };
+    Ok(DeviceMapping {
+        path_on_host: source.to_owned(),
+        path_in_container: if target.is_empty() { source } else { target }.to_owned(),
+        cgroup_permissions: mode.to_owned(),
+    })
+}
+
+/// Parses `--blkio-weight-device`: `path:weight`.
+pub(crate) fn weight_device(text: &str) -> Result<WeightDevice, String> {
+    let (path, weight) = device_pair(text)?;
+    let number = weight.parse::<u16>().map_err(|_| format!("invalid weight for device: {text}"))?;
+    if number > 0 && !(10..=1000).contains(&number) {
+        return Err(format!("invalid weight for device: {text}"));
+    }
+    Ok(WeightDevice { path: path.to_owned(), weight: number })
+}
+
+/// Parses `--device-read-bps` and its like: `path:rate`.
+pub(crate) fn rate_device(text: &str, bytes: bool) -> Result<ThrottleDevice, String> {
+    let (path, rate) = device_pair(text)?;
+    let number = if bytes {
+        types::units::parse_bytes(rate).ok().and_then(|rate| u64::try_from(rate).ok())
+    } else {
+        rate.parse().ok()
+    };
+    let unit = if bytes { "<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb" } else { "<number>. Number must be a positive integer" };
+    let rate = number.ok_or_else(|| {
+        format!("invalid rate for device: {text}. The correct format is <device-path>:{unit}")
+    })?;
+    Ok(ThrottleDevice { path: path.to_owned(), rate })
+}
+
+fn device_pair(text: &str) -> Result<(&str, &str), String> {
+    let Some((path, value)) = text.split_once(':').filter(|(path, _)| !path.is_empty()) else {
+        return Err(format!("bad format: {text}"));
+    };
+    if !path.starts_with("/dev/") {
+        return Err(format!("bad format for device path: {text}"));
+    }
+    Ok((path, value))
+}
+
+/// Returns the limits that `update` sends: only what was given.
+pub(crate) fn update(parsed: &Parsed) -> Result<api::host_config::UpdateRequest> {
+    let all = resources(parsed)?;
+    let resources = Resources {
+        blkio_weight_device: None,
+        blkio_device_read_bps: None,
+        blkio_device_write_bps: None,
+        blkio_device_read_iops: None,
+        blkio_device_write_iops: None,
+        devices: None,
+        memory_swappiness: None,
+        oom_kill_disable: None,
+        pids_limit: parsed.given("pids-limit").then(|| parsed.int("pids-limit")),
+        ulimits: None,
+        ..all
+    };
+    let restart_policy = restart_policy(parsed.text("restart"))?;
+    Ok(api::host_config::UpdateRequest { resources, restart_policy })
+}
