@@ -77,7 +77,11 @@ impl Client {
     }
 
     /// Posts a document and reads the whole answer.
-    pub(crate) fn post_json(&mut self, path: &str, body: &impl serde::Serialize) -> Result<Vec<u8>> {
+    pub(crate) fn post_json(
+        &mut self,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<Vec<u8>> {
         let body = to_json(body)?;
         self.whole("POST", path, &mut Body::Json(&body))
     }
@@ -123,10 +127,14 @@ impl Client {
     pub(crate) fn hijack(&mut self, path: &str, body: &[u8]) -> Result<Hijacked> {
         let (head, connection) = self.exchange("POST", path, &mut Body::Upgrade(body))?;
         match head.status {
-            101 => Ok(Hijacked { socket: connection.socket, early: connection.early }),
-            200 if head.header("Content-Length").is_none() => {
-                Ok(Hijacked { socket: connection.socket, early: connection.early })
-            }
+            101 => Ok(Hijacked {
+                socket: connection.socket,
+                early: connection.early,
+            }),
+            200 if head.header("Content-Length").is_none() => Ok(Hijacked {
+                socket: connection.socket,
+                early: connection.early,
+            }),
             _ => Err(refusal(Response::new(head, connection, false))),
         }
     }
@@ -172,7 +180,10 @@ impl Client {
             return Ok(());
         }
         let (head, connection) = self.exchange("HEAD", "/_ping", &mut Body::Empty)?;
-        if let Some(version) = head.header("Api-Version").and_then(|text| text.parse().ok()) {
+        if let Some(version) = head
+            .header("Api-Version")
+            .and_then(|text| text.parse().ok())
+        {
             self.version = self.version.min(version);
         }
         self.agreed = true;
@@ -219,7 +230,10 @@ impl Client {
             result => result,
         };
         match socket {
-            Ok(socket) => Ok(Connection { socket, early: Vec::new() }),
+            Ok(socket) => Ok(Connection {
+                socket,
+                early: Vec::new(),
+            }),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 Err(Error::text(format!(
                     "permission denied while trying to connect to the Docker daemon socket at {}: {}",
@@ -227,7 +241,9 @@ impl Client {
                     go_text(&error)
                 )))
             }
-            Err(_) => Err(Error::NoDaemon { host: self.host.to_string() }),
+            Err(_) => Err(Error::NoDaemon {
+                host: self.host.to_string(),
+            }),
         }
     }
 
@@ -251,12 +267,17 @@ impl Client {
                 "Content-Length: {}\r\nContent-Type: application/json\r\n",
                 body.len()
             )),
-            Body::Stream(kind, _) => text
-                .push_str(&format!("Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n")),
+            Body::Stream(kind, _) => text.push_str(&format!(
+                "Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n"
+            )),
             Body::Upgrade(body) => text.push_str(&format!(
                 "Content-Length: {}\r\nContent-Type: {}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n",
                 body.len(),
-                if body.is_empty() { "text/plain" } else { "application/json" },
+                if body.is_empty() {
+                    "text/plain"
+                } else {
+                    "application/json"
+                },
             )),
         }
         text.push_str("\r\n");
@@ -278,7 +299,9 @@ fn write_request(connection: &mut Connection, head: &[u8], body: &mut Body<'_>) 
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     result => result?,
                 };
-                connection.socket.write_all(format!("{count:x}\r\n").as_bytes())?;
+                connection
+                    .socket
+                    .write_all(format!("{count:x}\r\n").as_bytes())?;
                 connection.socket.write_all(&buffer[..count])?;
                 connection.socket.write_all(b"\r\n")?;
                 if count == 0 {

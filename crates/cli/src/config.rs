@@ -40,8 +40,14 @@ impl Host {
             "unix" if !rest.is_empty() => Ok(Self::Unix(PathBuf::from(rest))),
             "tcp" | "http" if !rest.is_empty() => {
                 let rest = rest.trim_end_matches('/');
-                let port = rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-                Ok(Self::Tcp(if port { rest.to_owned() } else { format!("{rest}:2375") }))
+                let port = rest
+                    .rsplit_once(':')
+                    .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+                Ok(Self::Tcp(if port {
+                    rest.to_owned()
+                } else {
+                    format!("{rest}:2375")
+                }))
             }
             "ssh" | "npipe" | "fd" => {
                 Err(Error::text(format!("{scheme}:// hosts are not built yet")))
@@ -63,7 +69,11 @@ impl std::fmt::Display for Host {
 impl Config {
     /// Reads the environment that `run` was handed.
     pub(crate) fn new(program: &'static str, env: Vec<(OsString, OsString)>) -> Self {
-        let path = if program == "docker" { "/var/run/docker.sock" } else { "/run/wharf/wharf.sock" };
+        let path = if program == "docker" {
+            "/var/run/docker.sock"
+        } else {
+            "/run/wharf/wharf.sock"
+        };
         Self {
             program,
             host: Host::Unix(PathBuf::from(path)),
@@ -80,21 +90,33 @@ impl Config {
 
     /// Returns a variable as it is.
     pub(crate) fn raw_var(&self, name: &str) -> Option<String> {
-        let value = self.env.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        let value = self
+            .env
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value);
         value.map(|value| value.to_string_lossy().into_owned())
     }
 
     /// Chooses the daemon: `-H`, then `WHARF_HOST` (not as `docker`), then `DOCKER_HOST`.
     pub(crate) fn choose_host(&mut self, flag: Option<&str>) -> Result<()> {
-        let own = (self.program == "wharf").then(|| self.var("WHARF_HOST")).flatten();
-        let chosen = flag.map(str::to_owned).or(own).or_else(|| self.var("DOCKER_HOST"));
+        let own = (self.program == "wharf")
+            .then(|| self.var("WHARF_HOST"))
+            .flatten();
+        let chosen = flag
+            .map(str::to_owned)
+            .or(own)
+            .or_else(|| self.var("DOCKER_HOST"));
         if let Some(text) = chosen {
             self.host = Host::parse(&text)?;
             self.default_host = false;
         }
         if let Some(text) = self.var("DOCKER_API_VERSION") {
             let text = text.trim_start_matches('v');
-            self.api_version = Some(text.parse().map_err(|error| Error::text(format!("{error}")))?);
+            self.api_version = Some(
+                text.parse()
+                    .map_err(|error| Error::text(format!("{error}")))?,
+            );
         }
         Ok(())
     }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::Keys;
 use api::Words;
-use api::container::{Config as ContainerConfig, ContainerCreateRequest, HealthConfig, PortBinding};
+use api::container::{
+    Config as ContainerConfig, ContainerCreateRequest, HealthConfig, PortBinding,
+};
 use api::host_config::{
     BindOptions, DeviceMapping, HostConfig, ImageOptions, LogConfig, MountRequest, Resources,
     RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, VolumeDriver, VolumeOptions, WeightDevice,
@@ -25,7 +27,9 @@ pub(crate) fn request(config: &Config, parsed: &Parsed) -> Result<ContainerCreat
     host.binds = binds;
     host.port_bindings = Some(bindings);
     if host.auto_remove && !matches!(host.restart_policy.name.as_str(), "" | "no") {
-        return Err(Error::text("conflicting options: cannot specify both --restart and --rm"));
+        return Err(Error::text(
+            "conflicting options: cannot specify both --restart and --rm",
+        ));
     }
     let networking = networks(parsed, &mut host)?;
     Ok(ContainerCreateRequest {
@@ -41,15 +45,20 @@ fn container(
     exposed_ports: Keys,
     volumes: Keys,
 ) -> Result<ContainerConfig> {
-    let attached: Vec<String> =
-        parsed.all("attach").iter().map(|name| name.to_lowercase()).collect();
+    let attached: Vec<String> = parsed
+        .all("attach")
+        .iter()
+        .map(|name| name.to_lowercase())
+        .collect();
     let attach = |name: &str| attached.iter().any(|known| known == name);
     let open_stdin = parsed.is_set("interactive");
     let attach_stdin = attach("stdin") || open_stdin;
     let mut args = parsed.args.iter();
     let image = args.next().cloned().unwrap_or_default();
     let cmd: Vec<String> = args.cloned().collect();
-    let entrypoint = parsed.last("entrypoint").map(|word| Words(vec![word.to_owned()]));
+    let entrypoint = parsed
+        .last("entrypoint")
+        .map(|word| Words(vec![word.to_owned()]));
     if !parsed.text("mac-address").is_empty() && !is_mac(parsed.text("mac-address")) {
         let text = parsed.text("mac-address");
         return Err(Error::text(format!("{text} is not a valid mac address")));
@@ -75,7 +84,9 @@ fn container(
         mac_address: parsed.text("mac-address").to_owned(),
         labels: Some(labels(parsed)?),
         stop_signal: parsed.text("stop-signal").to_owned(),
-        stop_timeout: parsed.given("stop-timeout").then(|| parsed.int("stop-timeout")),
+        stop_timeout: parsed
+            .given("stop-timeout")
+            .then(|| parsed.int("stop-timeout")),
         ..ContainerConfig::default()
     })
 }
@@ -84,8 +95,14 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
     let mode = |flag: &str, valid: &[&str], what: &str| {
         let value = parsed.text(flag);
         let known = valid.contains(&value)
-            || value.strip_prefix("container:").is_some_and(|name| !name.is_empty() && flag == "pid");
-        if known { Ok(value.to_owned()) } else { Err(Error::text(format!("--{flag}: invalid {what} mode"))) }
+            || value
+                .strip_prefix("container:")
+                .is_some_and(|name| !name.is_empty() && flag == "pid");
+        if known {
+            Ok(value.to_owned())
+        } else {
+            Err(Error::text(format!("--{flag}: invalid {what} mode")))
+        }
     };
     Ok(HostConfig {
         container_id_file: parsed.text("cidfile").to_owned(),
@@ -98,7 +115,13 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
         cap_add: some(parsed.all("cap-add")).map(Words),
         cap_drop: some(parsed.all("cap-drop")).map(Words),
         cgroupns_mode: mode("cgroupns", &["", "host", "private"], "CGROUP")?,
-        dns: Some(parsed.all("dns").iter().map(|ip| ip.trim().to_owned()).collect()),
+        dns: Some(
+            parsed
+                .all("dns")
+                .iter()
+                .map(|ip| ip.trim().to_owned())
+                .collect(),
+        ),
         dns_options: Some([parsed.all("dns-option"), parsed.all("dns-opt")].concat()),
         dns_search: Some(parsed.all("dns-search")),
         extra_hosts: some(extra_hosts(parsed)?),
@@ -133,8 +156,11 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
 
 /// Returns the limits that `run`, `create` and `update` share.
 fn resources(parsed: &Parsed) -> Result<Resources> {
-    let swappiness =
-        if parsed.given("memory-swappiness") { parsed.int("memory-swappiness") } else { -1 };
+    let swappiness = if parsed.given("memory-swappiness") {
+        parsed.int("memory-swappiness")
+    } else {
+        -1
+    };
     if swappiness != -1 && !(0..=100).contains(&swappiness) {
         return Err(Error::text(format!(
             "invalid value: {swappiness}. Valid memory swappiness range is 0-100"
@@ -142,18 +168,30 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
     }
     let rates = |flag: &str, bytes: bool| {
         let parse = |text: &String| rate_device(text, bytes).map_err(Error::Text);
-        parsed.all(flag).iter().map(parse).collect::<Result<Vec<_>>>().map(Some)
+        parsed
+            .all(flag)
+            .iter()
+            .map(parse)
+            .collect::<Result<Vec<_>>>()
+            .map(Some)
     };
     let weights = parsed.all("blkio-weight-device");
     let ulimits = parsed.all("ulimit");
     Ok(Resources {
         cpu_shares: parsed.int("cpu-shares"),
         memory: parsed.bytes("memory"),
-        nano_cpus: parsed.last("cpus").and_then(|text| types::units::parse_cpus(text).ok()).unwrap_or(0),
+        nano_cpus: parsed
+            .last("cpus")
+            .and_then(|text| types::units::parse_cpus(text).ok())
+            .unwrap_or(0),
         cgroup_parent: parsed.text("cgroup-parent").to_owned(),
         blkio_weight: u16::try_from(parsed.int("blkio-weight")).unwrap_or(0),
         blkio_weight_device: Some(
-            weights.iter().map(|text| weight_device(text)).collect::<Result<_, _>>().map_err(Error::Text)?,
+            weights
+                .iter()
+                .map(|text| weight_device(text))
+                .collect::<Result<_, _>>()
+                .map_err(Error::Text)?,
         ),
         blkio_device_read_bps: rates("device-read-bps", true)?,
         blkio_device_write_bps: rates("device-write-bps", true)?,
@@ -165,7 +203,13 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
         cpu_realtime_runtime: parsed.int("cpu-rt-runtime"),
         cpuset_cpus: parsed.text("cpuset-cpus").to_owned(),
         cpuset_mems: parsed.text("cpuset-mems").to_owned(),
-        devices: Some(parsed.all("device").iter().map(|text| device(text)).collect::<Result<_>>()?),
+        devices: Some(
+            parsed
+                .all("device")
+                .iter()
+                .map(|text| device(text))
+                .collect::<Result<_>>()?,
+        ),
         device_cgroup_rules: some(parsed.all("device-cgroup-rule")),
         kernel_memory: parsed.bytes("kernel-memory"),
         memory_reservation: parsed.bytes("memory-reservation"),
@@ -174,7 +218,11 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
         oom_kill_disable: Some(parsed.is_set("oom-kill-disable")),
         pids_limit: Some(parsed.int("pids-limit")),
         ulimits: Some(
-            ulimits.iter().map(|text| ulimit(text)).collect::<Result<_, _>>().map_err(Error::Text)?,
+            ulimits
+                .iter()
+                .map(|text| ulimit(text))
+                .collect::<Result<_, _>>()
+                .map_err(Error::Text)?,
         ),
         ..Resources::default()
     })
@@ -194,9 +242,13 @@ fn map_of(pairs: &[String]) -> BTreeMap<String, String> {
 
 /// Parses `--restart`.
 pub(crate) fn restart_policy(text: &str) -> Result<RestartPolicy> {
-    let policy: types::restart_policy::RestartPolicy =
-        text.parse().map_err(|error| Error::text(format!("{error}")))?;
-    Ok(RestartPolicy { name: policy.name, maximum_retry_count: policy.maximum_retry_count })
+    let policy: types::restart_policy::RestartPolicy = text
+        .parse()
+        .map_err(|error| Error::text(format!("{error}")))?;
+    Ok(RestartPolicy {
+        name: policy.name,
+        maximum_retry_count: policy.maximum_retry_count,
+    })
 }
 
 fn read_file(path: &str) -> Result<Vec<u8>> {
@@ -240,14 +292,23 @@ fn ports(parsed: &Parsed) -> Result<(Keys, Bindings)> {
         for mapping in port::parse_publish(&spec).map_err(text)? {
             let key = mapping.container.to_string();
             exposed.insert(key.clone());
-            bindings.entry(key).or_default().get_or_insert_default().push(PortBinding {
-                host_ip: mapping.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
-                host_port: mapping.host_port,
-            });
+            bindings
+                .entry(key)
+                .or_default()
+                .get_or_insert_default()
+                .push(PortBinding {
+                    host_ip: mapping.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+                    host_port: mapping.host_port,
+                });
         }
     }
     for spec in parsed.all("expose") {
-        exposed.extend(port::parse_expose(&spec).map_err(text)?.iter().map(ToString::to_string));
+        exposed.extend(
+            port::parse_expose(&spec)
+                .map_err(text)?
+                .iter()
+                .map(ToString::to_string),
+        );
     }
     Ok((Keys(exposed), bindings))
 }
@@ -260,7 +321,8 @@ fn volumes(parsed: &Parsed) -> Result<(Option<Vec<String>>, Keys)> {
         if !seen.insert(text.clone()) {
             continue;
         }
-        let named = mount_spec::check_volume(&text).map_err(|error| Error::text(error.to_string()))?;
+        let named =
+            mount_spec::check_volume(&text).map_err(|error| Error::text(error.to_string()))?;
         if !named {
             anonymous.insert(text);
             continue;
@@ -305,10 +367,16 @@ fn mount(spec: MountSpec) -> MountRequest {
         read_only_force_recursive: spec.read_only_force_recursive,
         ..BindOptions::default()
     };
-    let driver = VolumeDriver { name: spec.driver, options: spec.driver_options };
+    let driver = VolumeDriver {
+        name: spec.driver,
+        options: spec.driver_options,
+    };
     let image = spec.kind == MountKind::Image;
-    let (volume_path, image_path) =
-        if image { (String::new(), spec.subpath) } else { (spec.subpath, String::new()) };
+    let (volume_path, image_path) = if image {
+        (String::new(), spec.subpath)
+    } else {
+        (spec.subpath, String::new())
+    };
     let volume = VolumeOptions {
         no_copy: spec.no_copy,
         labels: spec.labels,
@@ -328,7 +396,9 @@ fn mount(spec: MountSpec) -> MountRequest {
         consistency: spec.consistency,
         bind_options: (bind != BindOptions::default()).then_some(bind),
         volume_options: (volume != VolumeOptions::default()).then_some(volume),
-        image_options: (!image_path.is_empty()).then_some(ImageOptions { subpath: image_path }),
+        image_options: (!image_path.is_empty()).then_some(ImageOptions {
+            subpath: image_path,
+        }),
         tmpfs_options: (tmpfs != TmpfsOptions::default()).then_some(tmpfs),
     }
 }
@@ -339,7 +409,10 @@ fn log_config(parsed: &Parsed) -> Result<LogConfig> {
     if kind == "none" && !options.is_empty() {
         return Err(Error::text("invalid logging opts for driver none"));
     }
-    Ok(LogConfig { kind, config: Some(options) })
+    Ok(LogConfig {
+        kind,
+        config: Some(options),
+    })
 }
 
 fn extra_hosts(parsed: &Parsed) -> Result<Vec<String>> {
@@ -349,11 +422,20 @@ fn extra_hosts(parsed: &Parsed) -> Result<Vec<String>> {
             None => text.split_once(':').unwrap_or((&text, "")),
         };
         if name.is_empty() || address.is_empty() {
-            return Err(Error::text(format!("bad format for add-host: {}", quote(&text))));
+            return Err(Error::text(format!(
+                "bad format for add-host: {}",
+                quote(&text)
+            )));
         }
-        let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
+        let bare = address
+            .strip_prefix('[')
+            .and_then(|a| a.strip_suffix(']'))
+            .unwrap_or(address);
         if bare != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
-            return Err(Error::text(format!("invalid IP address in add-host: {}", quote(address))));
+            return Err(Error::text(format!(
+                "invalid IP address in add-host: {}",
+                quote(address)
+            )));
         }
         Ok(format!("{name}:{bare}"))
     };
@@ -363,7 +445,9 @@ fn extra_hosts(parsed: &Parsed) -> Result<Vec<String>> {
 /// A seccomp profile is sent as the file's text.
 fn security_options(parsed: &Parsed) -> Result<Vec<String>> {
     let convert = |text: String| {
-        let Some(path) = text.strip_prefix("seccomp=").or_else(|| text.strip_prefix("seccomp:"))
+        let Some(path) = text
+            .strip_prefix("seccomp=")
+            .or_else(|| text.strip_prefix("seccomp:"))
         else {
             return Ok(text);
         };
@@ -372,25 +456,45 @@ fn security_options(parsed: &Parsed) -> Result<Vec<String>> {
         }
         let bytes = std::fs::read(path).map_err(|error| {
             let reason = go_text(&error);
-            Error::text(format!("opening seccomp profile ({path}) failed: open {path}: {reason}"))
+            Error::text(format!(
+                "opening seccomp profile ({path}) failed: open {path}: {reason}"
+            ))
         })?;
         let profile: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::text(format!("compacting json for seccomp profile ({path}) failed: {error}"))
+            Error::text(format!(
+                "compacting json for seccomp profile ({path}) failed: {error}"
+            ))
         })?;
         Ok(format!("seccomp={profile}"))
     };
-    parsed.all("security-opt").into_iter().map(convert).collect()
+    parsed
+        .all("security-opt")
+        .into_iter()
+        .map(convert)
+        .collect()
 }
 
 fn health(parsed: &Parsed) -> Result<Option<HealthConfig>> {
-    let given = ["health-cmd", "health-interval", "health-timeout", "health-start-period", "health-start-interval", "health-retries"]
-        .iter()
-        .any(|flag| parsed.given(flag));
+    let given = [
+        "health-cmd",
+        "health-interval",
+        "health-timeout",
+        "health-start-period",
+        "health-start-interval",
+        "health-retries",
+    ]
+    .iter()
+    .any(|flag| parsed.given(flag));
     if parsed.is_set("no-healthcheck") {
         if given {
-            return Err(Error::text("--no-healthcheck conflicts with --health-* options"));
+            return Err(Error::text(
+                "--no-healthcheck conflicts with --health-* options",
+            ));
         }
-        return Ok(Some(HealthConfig { test: vec!["NONE".to_owned()], ..HealthConfig::default() }));
+        return Ok(Some(HealthConfig {
+            test: vec!["NONE".to_owned()],
+            ..HealthConfig::default()
+        }));
     }
     if !given {
         return Ok(None);
@@ -448,7 +552,9 @@ fn networks(parsed: &Parsed, host: &mut HostConfig) -> Result<NetworkingConfig> 
             endpoints.insert("default".to_owned(), endpoint);
         }
     }
-    Ok(NetworkingConfig { endpoints_config: Some(endpoints) })
+    Ok(NetworkingConfig {
+        endpoints_config: Some(endpoints),
+    })
 }
 
 fn plain_network_flags(parsed: &Parsed, endpoint: &mut EndpointSettings) {
@@ -468,7 +574,9 @@ fn plain_network_flags(parsed: &Parsed, endpoint: &mut EndpointSettings) {
         endpoint.ipam_config = Some(ipam);
     }
     if !parsed.text("mac-address").is_empty() {
-        parsed.text("mac-address").clone_into(&mut endpoint.mac_address);
+        parsed
+            .text("mac-address")
+            .clone_into(&mut endpoint.mac_address);
     }
 }
 
@@ -485,7 +593,10 @@ fn network(text: &str) -> Result<(String, EndpointSettings)> {
         };
         match key.to_lowercase().as_str() {
             "name" => value.clone_into(&mut name),
-            "alias" => endpoint.aliases.get_or_insert_default().push(value.to_owned()),
+            "alias" => endpoint
+                .aliases
+                .get_or_insert_default()
+                .push(value.to_owned()),
             "ip" => value.clone_into(&mut ipam.ipv4_address),
             "ip6" => value.clone_into(&mut ipam.ipv6_address),
             "mac-address" => value.clone_into(&mut endpoint.mac_address),
@@ -511,14 +622,29 @@ fn network(text: &str) -> Result<(String, EndpointSettings)> {
 fn is_mac(text: &str) -> bool {
     let parts: Vec<&str> = text.split([':', '-']).collect();
     matches!(parts.len(), 6 | 8 | 20)
-        && parts.iter().all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
+        && parts
+            .iter()
+            .all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Parses `--ulimit`: `name=soft[:hard]`.
 pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
     const NAMES: [&str; 15] = [
-        "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-        "rss", "rtprio", "rttime", "sigpending", "stack",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
     ];
     let Some((name, value)) = text.split_once('=') else {
         return Err(format!("invalid ulimit argument: {text}"));
@@ -534,13 +660,27 @@ pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
     let (soft, hard) = match parts[..] {
         [soft] => (number(soft)?, number(soft)?),
         [soft, hard] => (number(soft)?, number(hard)?),
-        _ => return Err(format!("too many limit value arguments - {value}, can only have up to two, `soft[:hard]`")),
+        _ => {
+            return Err(format!(
+                "too many limit value arguments - {value}, can only have up to two, `soft[:hard]`"
+            ));
+        }
     };
     if hard != -1 && (soft == -1 || soft > hard) {
-        let shown = if soft == -1 { "-1".to_owned() } else { soft.to_string() };
-        return Err(format!("ulimit soft limit must be less than or equal to hard limit: {shown} > {hard}"));
+        let shown = if soft == -1 {
+            "-1".to_owned()
+        } else {
+            soft.to_string()
+        };
+        return Err(format!(
+            "ulimit soft limit must be less than or equal to hard limit: {shown} > {hard}"
+        ));
     }
-    Ok(Ulimit { name: name.to_owned(), hard, soft })
+    Ok(Ulimit {
+        name: name.to_owned(),
+        hard,
+        soft,
+    })
 }
 
 /// Parses `--device`: `host[:container][:permissions]`.
@@ -566,26 +706,40 @@ fn device(text: &str) -> Result<DeviceMapping> {
 /// Parses `--blkio-weight-device`: `path:weight`.
 pub(crate) fn weight_device(text: &str) -> Result<WeightDevice, String> {
     let (path, weight) = device_pair(text)?;
-    let number = weight.parse::<u16>().map_err(|_| format!("invalid weight for device: {text}"))?;
+    let number = weight
+        .parse::<u16>()
+        .map_err(|_| format!("invalid weight for device: {text}"))?;
     if number > 0 && !(10..=1000).contains(&number) {
         return Err(format!("invalid weight for device: {text}"));
     }
-    Ok(WeightDevice { path: path.to_owned(), weight: number })
+    Ok(WeightDevice {
+        path: path.to_owned(),
+        weight: number,
+    })
 }
 
 /// Parses `--device-read-bps` and its like: `path:rate`.
 pub(crate) fn rate_device(text: &str, bytes: bool) -> Result<ThrottleDevice, String> {
     let (path, rate) = device_pair(text)?;
     let number = if bytes {
-        types::units::parse_bytes(rate).ok().and_then(|rate| u64::try_from(rate).ok())
+        types::units::parse_bytes(rate)
+            .ok()
+            .and_then(|rate| u64::try_from(rate).ok())
     } else {
         rate.parse().ok()
     };
-    let unit = if bytes { "<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb" } else { "<number>. Number must be a positive integer" };
+    let unit = if bytes {
+        "<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb"
+    } else {
+        "<number>. Number must be a positive integer"
+    };
     let rate = number.ok_or_else(|| {
         format!("invalid rate for device: {text}. The correct format is <device-path>:{unit}")
     })?;
-    Ok(ThrottleDevice { path: path.to_owned(), rate })
+    Ok(ThrottleDevice {
+        path: path.to_owned(),
+        rate,
+    })
 }
 
 fn device_pair(text: &str) -> Result<(&str, &str), String> {
@@ -615,5 +769,8 @@ pub(crate) fn update(parsed: &Parsed) -> Result<api::host_config::UpdateRequest>
         ..all
     };
     let restart_policy = restart_policy(parsed.text("restart"))?;
-    Ok(api::host_config::UpdateRequest { resources, restart_policy })
+    Ok(api::host_config::UpdateRequest {
+        resources,
+        restart_policy,
+    })
 }

@@ -18,7 +18,13 @@ pub(crate) struct Demux {
 impl Demux {
     /// Makes one; `raw` for containers with a terminal.
     pub(crate) fn new(raw: bool) -> Self {
-        Self { raw, header: Vec::new(), stream: 0, left: 0, complaint: Vec::new() }
+        Self {
+            raw,
+            header: Vec::new(),
+            stream: 0,
+            left: 0,
+            complaint: Vec::new(),
+        }
     }
 
     /// Writes the next bytes of the stream out.
@@ -47,7 +53,9 @@ impl Demux {
                 let count = bytes.len().min(8 - self.header.len());
                 self.header.extend_from_slice(&bytes[..count]);
                 bytes = &bytes[count..];
-                let &[stream, _, _, _, a, b, c, d] = &self.header[..] else { return Ok(()) };
+                let &[stream, _, _, _, a, b, c, d] = &self.header[..] else {
+                    return Ok(());
+                };
                 self.header.clear();
                 self.stream = stream;
                 self.left = u32::from_be_bytes([a, b, c, d]) as usize;
@@ -63,9 +71,7 @@ impl Demux {
                 self.complaint.extend_from_slice(part);
                 if self.left == 0 {
                     let text = String::from_utf8_lossy(&self.complaint).into_owned();
-                    return Err(Error::text(format!(
-                        "error from daemon in stream: {text}"
-                    )));
+                    return Err(Error::text(format!("error from daemon in stream: {text}")));
                 }
             } else {
                 sink(self.stream, part)?;
@@ -81,7 +87,8 @@ mod tests {
 
     #[test]
     fn frames_may_be_cut_anywhere() {
-        let stream = b"\x01\0\0\0\0\0\0\x03abc\x02\0\0\0\0\0\0\x02de\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\x01f";
+        let stream =
+            b"\x01\0\0\0\0\0\0\x03abc\x02\0\0\0\0\0\0\x02de\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\x01f";
         for size in 1..=stream.len() {
             let (mut out, mut err) = (Vec::new(), Vec::new());
             let mut demux = Demux::new(false);
@@ -94,8 +101,14 @@ mod tests {
             }
             assert_eq!((&out[..], &err[..]), (&b"abcf"[..], &b"de"[..]), "{size}");
         }
-        let error = Demux::new(false).split(b"\x03\0\0\0\0\0\0\x02no", |_, _| Ok(())).unwrap_err();
+        let error = Demux::new(false)
+            .split(b"\x03\0\0\0\0\0\0\x02no", |_, _| Ok(()))
+            .unwrap_err();
         assert_eq!(error.to_string(), "error from daemon in stream: no");
-        assert!(Demux::new(false).split(b"hello world", |_, _| Ok(())).is_err());
+        assert!(
+            Demux::new(false)
+                .split(b"hello world", |_, _| Ok(()))
+                .is_err()
+        );
     }
 }

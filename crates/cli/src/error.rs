@@ -39,7 +39,10 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Says nothing more and exits with `code`.
     pub(crate) fn code(code: i32) -> Self {
-        Self::Exit { text: String::new(), code }
+        Self::Exit {
+            text: String::new(),
+            code,
+        }
     }
 
     /// Makes an error of a text.

@@ -18,7 +18,11 @@ pub(crate) struct Parsed {
 impl Parsed {
     /// Returns the last value of a flag.
     pub(crate) fn last(&self, long: &str) -> Option<&str> {
-        self.values.iter().rev().find(|(flag, _)| flag.long == long).map(|(_, value)| value.as_str())
+        self.values
+            .iter()
+            .rev()
+            .find(|(flag, _)| flag.long == long)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Returns the last value of a flag, or an empty text.
@@ -34,12 +38,14 @@ impl Parsed {
 
     /// Returns whether a switch is on.
     pub(crate) fn is_set(&self, long: &str) -> bool {
-        self.last(long).is_some_and(|value| parse_bool(value) == Some(true))
+        self.last(long)
+            .is_some_and(|value| parse_bool(value) == Some(true))
     }
 
     /// Returns a switch that is on unless it was switched off.
     pub(crate) fn is_set_or_default(&self, long: &str) -> bool {
-        self.last(long).is_none_or(|value| parse_bool(value) == Some(true))
+        self.last(long)
+            .is_none_or(|value| parse_bool(value) == Some(true))
     }
 
     /// Returns whether a flag was given at all.
@@ -63,7 +69,9 @@ impl Parsed {
 
     /// Returns a duration in nanoseconds; 0 when it was not given.
     pub(crate) fn duration(&self, long: &str) -> i64 {
-        self.last(long).and_then(|text| units::parse_duration(text).ok()).unwrap_or(0)
+        self.last(long)
+            .and_then(|text| units::parse_duration(text).ok())
+            .unwrap_or(0)
     }
 
     /// Returns the filters of `--filter`.
@@ -132,7 +140,10 @@ fn parse_long<'a>(
     let value = match value {
         Some(value) => value,
         None if flag.kind == Kind::Switch => "true".to_owned(),
-        None => rest.next().cloned().ok_or_else(|| format!("flag needs an argument: --{name}"))?,
+        None => rest
+            .next()
+            .cloned()
+            .ok_or_else(|| format!("flag needs an argument: --{name}"))?,
     };
     store(parsed, flag, value)
 }
@@ -146,7 +157,10 @@ fn parse_short<'a>(
     let mut letters = text;
     while let Some(letter) = letters.chars().next() {
         let behind = &letters[letter.len_utf8()..];
-        let Some(flag) = flags.clone().find(|flag| flag.short == letter && letter != ' ') else {
+        let Some(flag) = flags
+            .clone()
+            .find(|flag| flag.short == letter && letter != ' ')
+        else {
             if letter == 'h' {
                 parsed.help = true;
                 return Ok(());
@@ -178,7 +192,10 @@ fn store(parsed: &mut Parsed, flag: &'static Flag, value: String) -> Result<(), 
             ' ' => format!("--{}", flag.long),
             short => format!("-{short}, --{}", flag.long),
         };
-        format!("invalid argument {} for \"{shown}\" flag: {reason}", quote(&value))
+        format!(
+            "invalid argument {} for \"{shown}\" flag: {reason}",
+            quote(&value)
+        )
     })?;
     if flag.kind == Kind::Strings {
         let parts = value.split(',').map(|part| (flag, part.to_owned()));
@@ -215,20 +232,35 @@ fn check(kind: Kind, value: &str) -> Result<(), String> {
         let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         match (plain, fits) {
             (_, true) => Ok(()),
-            (true, false) if !text.starts_with('-') || function == "ParseInt" => {
-                Err(format!("strconv.{function}: parsing {}: value out of range", quote(text)))
-            }
-            _ => Err(format!("strconv.{function}: parsing {}: invalid syntax", quote(text))),
+            (true, false) if !text.starts_with('-') || function == "ParseInt" => Err(format!(
+                "strconv.{function}: parsing {}: value out of range",
+                quote(text)
+            )),
+            _ => Err(format!(
+                "strconv.{function}: parsing {}: invalid syntax",
+                quote(text)
+            )),
         }
     };
     match kind {
         Kind::Switch => match parse_bool(value) {
             Some(_) => Ok(()),
-            None => Err(format!("strconv.ParseBool: parsing {}: invalid syntax", quote(value))),
+            None => Err(format!(
+                "strconv.ParseBool: parsing {}: invalid syntax",
+                quote(value)
+            )),
         },
         Kind::Int => number("ParseInt", value, parse_int(value).is_some()),
-        Kind::Uint => number("ParseUint", value, value.parse::<u64>().is_ok() && !value.starts_with('+')),
-        Kind::Uint16 => number("ParseUint", value, value.parse::<u16>().is_ok() && !value.starts_with('+')),
+        Kind::Uint => number(
+            "ParseUint",
+            value,
+            value.parse::<u64>().is_ok() && !value.starts_with('+'),
+        ),
+        Kind::Uint16 => number(
+            "ParseUint",
+            value,
+            value.parse::<u16>().is_ok() && !value.starts_with('+'),
+        ),
         Kind::Bytes => text_of(units::parse_bytes(value)),
         Kind::MemorySwap if value == "-1" => Ok(()),
         Kind::MemorySwap => text_of(units::parse_bytes(value)),
@@ -294,7 +326,9 @@ mod tests {
     use crate::tables::commands;
 
     fn parsed(path: &str, args: &[&str]) -> Result<Parsed, String> {
-        let command = commands().find(|command| command.paths.contains(&path)).unwrap();
+        let command = commands()
+            .find(|command| command.paths.contains(&path))
+            .unwrap();
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let flags: Vec<_> = command.flags().collect();
         parse(flags.into_iter(), command.interspersed, &args)
@@ -302,7 +336,13 @@ mod tests {
 
     #[test]
     fn flags_stand_where_pflag_takes_them() {
-        let run = parsed("run", &["-itw", "/x", "--rm", "-e=A=1", "--name=n", "img", "-x", "--rm"]).unwrap();
+        let run = parsed(
+            "run",
+            &[
+                "-itw", "/x", "--rm", "-e=A=1", "--name=n", "img", "-x", "--rm",
+            ],
+        )
+        .unwrap();
         assert_eq!(run.args, ["img", "-x", "--rm"]);
         assert_eq!(run.text("workdir"), "/x");
         assert_eq!(run.all("env"), ["A=1"]);
@@ -312,7 +352,10 @@ mod tests {
         assert_eq!(ps.args, ["a", "-q"]);
         assert!(parsed("ps", &["--help"]).unwrap().help);
         assert!(parsed("ps", &["-h"]).unwrap().help);
-        assert_eq!(parsed("run", &["-h", "x", "i"]).unwrap().text("hostname"), "x");
+        assert_eq!(
+            parsed("run", &["-h", "x", "i"]).unwrap().text("hostname"),
+            "x"
+        );
     }
 
     #[test]
@@ -322,12 +365,36 @@ mod tests {
             ("ps", &["-aX"], "unknown shorthand flag: 'X' in -X"),
             ("ps", &["-an"], "flag needs an argument: 'n' in -n"),
             ("stop", &["--time"], "flag needs an argument: --time"),
-            ("ps", &["-n", "x"], "invalid argument \"x\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"x\": invalid syntax"),
-            ("ps", &["--all=foo"], "invalid argument \"foo\" for \"-a, --all\" flag: strconv.ParseBool: parsing \"foo\": invalid syntax"),
-            ("run", &["-m", "5x"], "invalid argument \"5x\" for \"-m, --memory\" flag: invalid suffix: 'x'"),
-            ("run", &["--mount", "type=foo"], "invalid argument \"type=foo\" for \"--mount\" flag: target is required"),
-            ("ps", &["-f", "foo"], "invalid argument \"foo\" for \"-f, --filter\" flag: bad format of filter (expected name=value)"),
-            ("run", &["-e", "=x"], "invalid argument \"=x\" for \"-e, --env\" flag: invalid environment variable: =x"),
+            (
+                "ps",
+                &["-n", "x"],
+                "invalid argument \"x\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"x\": invalid syntax",
+            ),
+            (
+                "ps",
+                &["--all=foo"],
+                "invalid argument \"foo\" for \"-a, --all\" flag: strconv.ParseBool: parsing \"foo\": invalid syntax",
+            ),
+            (
+                "run",
+                &["-m", "5x"],
+                "invalid argument \"5x\" for \"-m, --memory\" flag: invalid suffix: 'x'",
+            ),
+            (
+                "run",
+                &["--mount", "type=foo"],
+                "invalid argument \"type=foo\" for \"--mount\" flag: target is required",
+            ),
+            (
+                "ps",
+                &["-f", "foo"],
+                "invalid argument \"foo\" for \"-f, --filter\" flag: bad format of filter (expected name=value)",
+            ),
+            (
+                "run",
+                &["-e", "=x"],
+                "invalid argument \"=x\" for \"-e, --env\" flag: invalid environment variable: =x",
+            ),
         ] {
             assert_eq!(parsed(path, args).unwrap_err(), text);
         }

@@ -7,8 +7,11 @@ use crate::tables::{self, Command, Flag, commands};
 /// Returns the help of one command. `path` is how it was called, without the program.
 pub(crate) fn command(program: &str, path: &str, command: &Command, width: usize) -> String {
     let mut text = format!("{}\n\n{}\n", usage(program, path, command), command.about);
-    let aliases: Vec<String> =
-        command.paths.iter().map(|path| format!("{program} {path}")).collect();
+    let aliases: Vec<String> = command
+        .paths
+        .iter()
+        .map(|path| format!("{program} {path}"))
+        .collect();
     if aliases.len() > 1 {
         text.push_str(&format!("\nAliases:\n  {}\n", aliases.join(", ")));
     }
@@ -55,8 +58,10 @@ pub(crate) fn root(program: &str, width: usize) -> String {
         let command = commands().find(|command| command.paths.contains(name));
         command.map_or("Build an image from a Dockerfile", Command::summary)
     };
-    let common: Vec<(&str, &str)> =
-        tables::COMMON.iter().map(|name| (*name, top(name))).collect();
+    let common: Vec<(&str, &str)> = tables::COMMON
+        .iter()
+        .map(|name| (*name, top(name)))
+        .collect();
     let mut rest: Vec<(&str, &str)> = commands()
         .filter_map(|command| {
             let name = command.paths.iter().find(|path| !path.contains(' '))?;
@@ -72,18 +77,30 @@ pub(crate) fn root(program: &str, width: usize) -> String {
         text.push_str(&format!("\n{title}:\n"));
         list(&mut text, rows);
     }
-    text.push_str(&format!("\nGlobal Options:\n{}", flags(tables::GLOBAL.iter(), width)));
+    text.push_str(&format!(
+        "\nGlobal Options:\n{}",
+        flags(tables::GLOBAL.iter(), width)
+    ));
     write_hint(&mut text, program);
-    text.push_str("\nFor more help on how to use Docker, head to https://docs.docker.com/go/guides/\n");
+    text.push_str(
+        "\nFor more help on how to use Docker, head to https://docs.docker.com/go/guides/\n",
+    );
     text
 }
 
 fn write_hint(text: &mut String, path: &str) {
-    text.push_str(&format!("\nRun '{path} COMMAND --help' for more information on a command.\n"));
+    text.push_str(&format!(
+        "\nRun '{path} COMMAND --help' for more information on a command.\n"
+    ));
 }
 
 fn list(text: &mut String, rows: &[(&str, &str)]) {
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(11);
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.len())
+        .max()
+        .unwrap_or(0)
+        .max(11);
     for (name, about) in rows {
         // Writing to a String cannot fail.
         drop(writeln!(text, "  {name:width$} {about}"));
@@ -122,7 +139,10 @@ fn wrap(text: &str, indent: usize, width: usize) -> String {
         result = format!("\n{:indent$}", "");
     }
     let margin = format!("\n{:indent$}", "");
-    let Some(room) = width.checked_sub(indent + SLOP).filter(|room| room + SLOP >= 24) else {
+    let Some(room) = width
+        .checked_sub(indent + SLOP)
+        .filter(|room| room + SLOP >= 24)
+    else {
         return text.replace('\n', &margin);
     };
     let (mut line, mut rest) = wrap_once(text, room, SLOP);
@@ -154,7 +174,9 @@ mod tests {
 
     #[test]
     fn flags_are_laid_out_as_docker_s() {
-        let ps = commands().find(|command| command.paths.contains(&"ps")).unwrap();
+        let ps = commands()
+            .find(|command| command.paths.contains(&"ps"))
+            .unwrap();
         let text = super::command("docker", "ps", ps, 79);
         let expected = "Usage:  docker ps [OPTIONS]
 

@@ -89,7 +89,10 @@ pub(crate) struct Head {
 impl Head {
     /// Returns a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -102,9 +105,18 @@ impl Head {
             httparse::Status::Partial => Ok(None),
             httparse::Status::Complete(length) => {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                let headers =
-                    response.headers.iter().map(|h| (h.name.to_owned(), text(h.value))).collect();
-                Ok(Some((Self { status: response.code.unwrap_or(0), headers }, length)))
+                let headers = response
+                    .headers
+                    .iter()
+                    .map(|h| (h.name.to_owned(), text(h.value)))
+                    .collect();
+                Ok(Some((
+                    Self {
+                        status: response.code.unwrap_or(0),
+                        headers,
+                    },
+                    length,
+                )))
             }
         }
     }
@@ -157,7 +169,10 @@ impl Connection {
                 return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
             if self.early.len() > 16 << 10 {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "chunk line too long"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "chunk line too long",
+                ));
             }
             if self.fill()? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -204,7 +219,9 @@ impl Response {
         let chunked = head
             .header("Transfer-Encoding")
             .is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
-        let length = head.header("Content-Length").and_then(|value| value.trim().parse().ok());
+        let length = head
+            .header("Content-Length")
+            .and_then(|value| value.trim().parse().ok());
         let left = match length {
             _ if bodiless || head.status == 204 || head.status == 304 => Left::Done,
             _ if chunked => Left::Chunk(0),
@@ -212,13 +229,20 @@ impl Response {
             Some(length) => Left::Bytes(length),
             None => Left::End,
         };
-        Self { head, connection, left, fresh_chunk: true }
+        Self {
+            head,
+            connection,
+            left,
+            fresh_chunk: true,
+        }
     }
 
     /// Gives the connection back if the body was read and it may be used again.
     pub(crate) fn into_connection(self) -> Option<Connection> {
-        let close =
-            self.head.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let close = self
+            .head
+            .header("Connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         (self.left == Left::Done && !close).then_some(self.connection)
     }
 
@@ -241,8 +265,9 @@ impl Response {
         self.fresh_chunk = false;
         let line = self.connection.read_line()?;
         let digits = line.split(';').next().unwrap_or_default().trim();
-        let size = u64::from_str_radix(digits, 16)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "malformed chunked encoding"))?;
+        let size = u64::from_str_radix(digits, 16).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, "malformed chunked encoding")
+        })?;
         self.left = Left::Chunk(size);
         if size == 0 {
             while !self.connection.read_line()?.is_empty() {}
@@ -268,7 +293,9 @@ impl Read for Response {
             Left::End => u64::MAX,
             Left::Bytes(left) | Left::Chunk(left) => left,
         };
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(buffer.len());
+        let limit = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let count = self.connection.read_some(&mut buffer[..limit])?;
         let used = count as u64;
         match (self.left, count) {
@@ -302,7 +329,10 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// Encodes a name as a part of a path; slashes stay.
 pub(crate) fn escape_path(text: &str) -> String {
-    text.split('/').map(|part| escape(part).replace('+', "%20")).collect::<Vec<_>>().join("/")
+    text.split('/')
+        .map(|part| escape(part).replace('+', "%20"))
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// A query: keys and values; empty values are kept.
@@ -320,7 +350,11 @@ impl Query {
     /// Adds a pair unless the value is empty.
     #[must_use]
     pub(crate) fn with_text(self, key: &'static str, value: &str) -> Self {
-        if value.is_empty() { self } else { self.with(key, value) }
+        if value.is_empty() {
+            self
+        } else {
+            self.with(key, value)
+        }
     }
 
     /// Adds `key=1` if it holds.
@@ -342,9 +376,16 @@ impl Query {
     /// Returns `?a=b&c=d`, sorted by key, or nothing.
     pub(crate) fn render(mut self) -> String {
         self.0.sort_by_key(|(key, _)| *key);
-        let pairs: Vec<String> =
-            self.0.iter().map(|(key, value)| format!("{key}={}", escape(value))).collect();
-        if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+        let pairs: Vec<String> = self
+            .0
+            .iter()
+            .map(|(key, value)| format!("{key}={}", escape(value)))
+            .collect();
+        if pairs.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", pairs.join("&"))
+        }
     }
 }
 
@@ -360,12 +401,19 @@ mod tests {
                 theirs.write_all(part).unwrap();
             }
         });
-        let mut connection = Connection { socket: Socket::Unix(ours), early: Vec::new() };
+        let mut connection = Connection {
+            socket: Socket::Unix(ours),
+            early: Vec::new(),
+        };
         let head = connection.read_head().unwrap();
         let mut response = Response::new(head, connection, false);
         let body = response.read_all();
         writer.join().unwrap();
-        (response.head.status, body, response.into_connection().is_some())
+        (
+            response.head.status,
+            body,
+            response.into_connection().is_some(),
+        )
     }
 
     #[test]
@@ -373,14 +421,23 @@ mod tests {
         for chunk in [1, 3, 1000] {
             let (status, body, again) =
                 response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", chunk);
-            assert_eq!((status, body.unwrap().as_slice(), again), (200, &b"hello"[..], true));
+            assert_eq!(
+                (status, body.unwrap().as_slice(), again),
+                (200, &b"hello"[..], true)
+            );
             let (_, body, again) = response(
                 "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n",
                 chunk,
             );
-            assert_eq!((body.unwrap().as_slice(), again), (&b"abc0123456789"[..], true));
+            assert_eq!(
+                (body.unwrap().as_slice(), again),
+                (&b"abc0123456789"[..], true)
+            );
             let (status, body, again) = response("HTTP/1.1 404 No\r\n\r\nbye", chunk);
-            assert_eq!((status, body.unwrap().as_slice(), again), (404, &b"bye"[..], false));
+            assert_eq!(
+                (status, body.unwrap().as_slice(), again),
+                (404, &b"bye"[..], false)
+            );
             let (status, body, again) = response("HTTP/1.1 204 No\r\n\r\n", chunk);
             assert_eq!((status, body.unwrap().len(), again), (204, 0, true));
         }
@@ -390,14 +447,19 @@ mod tests {
     fn a_body_that_ends_early_is_an_error() {
         let (_, body, again) = response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", 5);
         assert!(body.is_err() && !again);
-        let (_, body, _) =
-            response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 5);
+        let (_, body, _) = response(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+            5,
+        );
         assert!(body.is_err());
     }
 
     #[test]
     fn queries() {
-        let query = Query::default().with("t", "a b/c").with_flag("all", true).with_text("x", "");
+        let query = Query::default()
+            .with("t", "a b/c")
+            .with_flag("all", true)
+            .with_text("x", "");
         assert_eq!(query.render(), "?all=1&t=a+b%2Fc");
         assert_eq!(escape_path("a b/c:d"), "a%20b/c%3Ad");
     }

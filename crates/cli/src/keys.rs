@@ -12,7 +12,11 @@ pub(crate) struct Keys {
 impl Keys {
     /// Parses `--detach-keys`; an empty text means the default.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let text = if text.is_empty() { "ctrl-p,ctrl-q" } else { text };
+        let text = if text.is_empty() {
+            "ctrl-p,ctrl-q"
+        } else {
+            text
+        };
         let mut sequence = Vec::new();
         for key in text.split(',') {
             let code = match (key.as_bytes(), key.strip_prefix("ctrl-").map(str::as_bytes)) {

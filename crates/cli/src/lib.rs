@@ -103,16 +103,26 @@ fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
     }
     check_args(program, command, &path, parsed.args.len())?;
     let client = Client::new(&config);
-    let mut session = Session { config, client, path };
+    let mut session = Session {
+        config,
+        client,
+        path,
+    };
     match commands::handler(command.paths[0]) {
         Some(handler) => handler(&mut session, &parsed),
-        None => Err(Error::text(format!("{program}: '{program} {}' is not built yet", session.path))),
+        None => Err(Error::text(format!(
+            "{program}: '{program} {}' is not built yet",
+            session.path
+        ))),
     }
 }
 
 fn version_line(program: &str) -> String {
     if program == "docker" {
-        format!("Docker version {VERSION}, build wharf-{}\n", env!("CARGO_PKG_VERSION"))
+        format!(
+            "Docker version {VERSION}, build wharf-{}\n",
+            env!("CARGO_PKG_VERSION")
+        )
     } else {
         format!("Wharf version {}\n", env!("CARGO_PKG_VERSION"))
     }
@@ -121,19 +131,29 @@ fn version_line(program: &str) -> String {
 fn check_globals(globals: &Parsed) -> Result<()> {
     let context = globals.text("context");
     if globals.given("host") && globals.given("context") {
-        return Err(Error::text("conflicting options: cannot specify both --host and --context"));
+        return Err(Error::text(
+            "conflicting options: cannot specify both --host and --context",
+        ));
     }
     if !context.is_empty() && context != "default" {
         return Err(Error::text(format!(
             "Failed to initialize: unable to resolve docker endpoint: context {0}: context not found: open {1}/.docker/contexts/meta/{2}/meta.json: no such file or directory",
             flags::quote(context),
             "/root",
-            types::Digest::of(context.as_bytes()).to_string().trim_start_matches("sha256:"),
+            types::Digest::of(context.as_bytes())
+                .to_string()
+                .trim_start_matches("sha256:"),
         )));
     }
     let level = globals.text("log-level");
-    if !matches!(level, "" | "debug" | "info" | "warn" | "warning" | "error" | "fatal" | "panic" | "trace") {
-        return Err(Error::Exit { text: format!("Unable to parse logging level: {level}"), code: 1 });
+    if !matches!(
+        level,
+        "" | "debug" | "info" | "warn" | "warning" | "error" | "fatal" | "panic" | "trace"
+    ) {
+        return Err(Error::Exit {
+            text: format!("Unable to parse logging level: {level}"),
+            code: 1,
+        });
     }
     for flag in ["tls", "tlsverify"] {
         if globals.is_set(flag) {
@@ -159,7 +179,10 @@ fn find(program: &str, words: &[String]) -> Result<Found> {
         code: 1,
     };
     let first = &words[0];
-    let group = tables::GROUPS.iter().chain(tables::SWARM_GROUPS).find(|(name, _)| name == first);
+    let group = tables::GROUPS
+        .iter()
+        .chain(tables::SWARM_GROUPS)
+        .find(|(name, _)| name == first);
     let Some((group, about)) = group else {
         return match tables::commands().find(|command| command.paths.contains(&first.as_str())) {
             Some(command) => Ok(Found::Command(command, first.clone(), words[1..].to_vec())),
@@ -179,9 +202,15 @@ fn find(program: &str, words: &[String]) -> Result<Found> {
             text: format!(
                 "{}\n\nUsage:  {program} {group} COMMAND\n\nRun '{program} {group} --help' for more information",
                 if let Some(long) = flag.strip_prefix("--") {
-                    format!("unknown flag: --{}", long.split('=').next().unwrap_or_default())
+                    format!(
+                        "unknown flag: --{}",
+                        long.split('=').next().unwrap_or_default()
+                    )
                 } else {
-                    format!("unknown shorthand flag: '{}' in {flag}", &flag[1..].chars().next().unwrap_or(' '))
+                    format!(
+                        "unknown shorthand flag: '{}' in {flag}",
+                        &flag[1..].chars().next().unwrap_or(' ')
+                    )
                 }
             ),
             code: 125,
@@ -192,7 +221,11 @@ fn find(program: &str, words: &[String]) -> Result<Found> {
             match found {
                 Some(command) => {
                     // As Docker's library does, an alias is shown under the command's own name.
-                    Ok(Found::Command(command, command.paths[0].to_owned(), words[2..].to_vec()))
+                    Ok(Found::Command(
+                        command,
+                        command.paths[0].to_owned(),
+                        words[2..].to_vec(),
+                    ))
                 }
                 None if tables::SWARM_GROUPS.iter().any(|(name, _)| name == group) => {
                     Err(Error::text(
@@ -243,18 +276,23 @@ fn check_args(program: &str, command: &Command, path: &str, count: usize) -> Res
     let plural = |count: usize| if count == 1 { "argument" } else { "arguments" };
     let (verb, text) = match command.args {
         Args::None if count > 0 => ("Run", "accepts no arguments".to_owned()),
-        Args::Min(least) if count < least => {
-            ("See", format!("requires at least {least} {}", plural(least)))
-        }
+        Args::Min(least) if count < least => (
+            "See",
+            format!("requires at least {least} {}", plural(least)),
+        ),
         Args::Max(most) if count > most => {
             ("See", format!("requires at most {most} {}", plural(most)))
         }
         Args::Exact(exact) if count != exact => {
             ("Run", format!("requires {exact} {}", plural(exact)))
         }
-        Args::Range(least, most) if !(least..=most).contains(&count) => {
-            ("See", format!("requires at least {least} and at most {most} {}", plural(most)))
-        }
+        Args::Range(least, most) if !(least..=most).contains(&count) => (
+            "See",
+            format!(
+                "requires at least {least} and at most {most} {}",
+                plural(most)
+            ),
+        ),
         _ => return Ok(()),
     };
     Err(Error::Exit {
@@ -269,5 +307,8 @@ fn check_args(program: &str, command: &Command, path: &str, count: usize) -> Res
 /// Returns the columns that help may use: those of the terminal at stdin, less one.
 fn width() -> usize {
     let size = sys::tty::size(std::io::stdin().as_fd());
-    size.map_or(80, |(width, _)| if width == 0 { 80 } else { usize::from(width) }) - 1
+    size.map_or(
+        80,
+        |(width, _)| if width == 0 { 80 } else { usize::from(width) },
+    ) - 1
 }

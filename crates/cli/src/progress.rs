@@ -22,10 +22,16 @@ pub(crate) fn show(response: &mut Response, to: To, quiet: bool) -> Result<()> {
         To::Stdout => sys::tty::is_terminal(std::io::stdout()),
         To::Stderr => sys::tty::is_terminal(std::io::stderr()),
     };
-    let mut screen = Screen { terminal, lines: Vec::new() };
+    let mut screen = Screen {
+        terminal,
+        lines: Vec::new(),
+    };
     each(response, |progress: Progress| {
         if let Some(error) = progress.error_detail {
-            return Err(Error::Exit { text: error.message, code: 1 });
+            return Err(Error::Exit {
+                text: error.message,
+                code: 1,
+            });
         }
         let text = screen.show(&progress);
         if quiet || text.is_empty() {
@@ -59,7 +65,9 @@ pub(crate) fn each<T: serde::de::DeserializeOwned>(
                 }
                 Err(error) if error.is_eof() && count > 0 => break,
                 Err(error) => {
-                    return Err(Error::text(format!("cannot read the daemon's answer: {error}")));
+                    return Err(Error::text(format!(
+                        "cannot read the daemon's answer: {error}"
+                    )));
                 }
             }
         }
@@ -90,8 +98,15 @@ impl Screen {
         };
         if !self.terminal {
             // Bars are for eyes; a log gets the steps.
-            let bar = progress.progress_detail.as_ref().is_some_and(|detail| detail.current > 0);
-            return if bar { String::new() } else { format!("{with_id}\n") };
+            let bar = progress
+                .progress_detail
+                .as_ref()
+                .is_some_and(|detail| detail.current > 0);
+            return if bar {
+                String::new()
+            } else {
+                format!("{with_id}\n")
+            };
         }
         if progress.id.is_empty() {
             return format!("{with_id}\n");

@@ -57,14 +57,20 @@ impl Session {
 /// Writes to stdout.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
-        // Whoever read us has seen enough.
-        std::io::ErrorKind::BrokenPipe => Error::code(141),
-        _ => error.into(),
-    })
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|error| match error.kind() {
+            // Whoever read us has seen enough.
+            std::io::ErrorKind::BrokenPipe => Error::code(141),
+            _ => error.into(),
+        })
 }
 
 /// Writes a line to stderr.
 pub(crate) fn warn(text: &str) {
-    drop(std::io::stderr().lock().write_all(format!("{text}\n").as_bytes()));
+    drop(
+        std::io::stderr()
+            .lock()
+            .write_all(format!("{text}\n").as_bytes()),
+    );
 }

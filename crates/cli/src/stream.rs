@@ -59,7 +59,11 @@ pub(crate) fn catch_signals(forward: bool, window: bool) -> Result<Option<Signal
     if window {
         wanted.push(WINDOW_CHANGED);
     }
-    if wanted.is_empty() { Ok(None) } else { Ok(Some(Signals::new(&wanted)?)) }
+    if wanted.is_empty() {
+        Ok(None)
+    } else {
+        Ok(Some(Signals::new(&wanted)?))
+    }
 }
 
 /// The loop's state.
@@ -99,11 +103,15 @@ pub(crate) fn run(client: &mut Client, join: Join<'_>, signals: Option<Signals>)
 /// Tells the daemon how big our terminal is; what it answers does not matter.
 pub(crate) fn send_size(client: &mut Client, target: Option<&str>) {
     let Some(target) = target else { return };
-    let Ok((width, height)) = tty::size(std::io::stdout()) else { return };
+    let Ok((width, height)) = tty::size(std::io::stdout()) else {
+        return;
+    };
     if width == 0 && height == 0 {
         return;
     }
-    let query = Query::default().with("h", height.to_string()).with("w", width.to_string());
+    let query = Query::default()
+        .with("h", height.to_string())
+        .with("w", width.to_string());
     drop(client.post(&format!("{target}/resize{}", query.render())));
 }
 
@@ -248,11 +256,21 @@ impl<'a> Loop<'a> {
         }
         if !self.output_over {
             let busy = !self.pending.is_empty();
-            let interest = if busy { Interest::ReadWrite } else { Interest::Read };
-            self.poll.modify(self.join.hijacked.socket.as_fd(), SOCKET, interest)?;
+            let interest = if busy {
+                Interest::ReadWrite
+            } else {
+                Interest::Read
+            };
+            self.poll
+                .modify(self.join.hijacked.socket.as_fd(), SOCKET, interest)?;
             if self.join.stdin && !self.stdin_is_file && !self.stdin_over {
-                let interest = if busy { Interest::Nothing } else { Interest::Read };
-                self.poll.modify(std::io::stdin().as_fd(), STDIN, interest)?;
+                let interest = if busy {
+                    Interest::Nothing
+                } else {
+                    Interest::Read
+                };
+                self.poll
+                    .modify(std::io::stdin().as_fd(), STDIN, interest)?;
             }
         }
         if self.stdin_over && self.pending.is_empty() && !self.told {
@@ -275,10 +293,12 @@ impl<'a> Loop<'a> {
     }
 
     fn take_wait(&mut self) -> Result<()> {
-        let Some(mut wait) = self.join.wait.take() else { return Ok(()) };
-        let body = wait.read_all().map_err(|error| {
-            Error::text(format!("error waiting for container: {error}"))
-        })?;
+        let Some(mut wait) = self.join.wait.take() else {
+            return Ok(());
+        };
+        let body = wait
+            .read_all()
+            .map_err(|error| Error::text(format!("error waiting for container: {error}")))?;
         self.ended.waited = Some(body);
         Ok(())
     }
@@ -288,11 +308,18 @@ impl<'a> Loop<'a> {
 pub(crate) fn send_signal(client: &mut Client, container: &str, signal: i32) {
     let name = types::signal::name(signal).map_or_else(|| signal.to_string(), str::to_owned);
     let query = Query::default().with("signal", name);
-    drop(client.post(&format!("/containers/{}/kill{}", escape_path(container), query.render())));
+    drop(client.post(&format!(
+        "/containers/{}/kill{}",
+        escape_path(container),
+        query.render()
+    )));
 }
 
 fn would_block(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
+    )
 }
 
 /// Returns whether a descriptor is a terminal.

@@ -18,13 +18,19 @@ pub(crate) fn attach(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let inspect: ContainerInspect = session.client.get_json(&container_path(name, "/json"))?;
     let state = &inspect.state;
     if !state.running {
-        return Err(Error::text("cannot attach to a stopped container, start it first"));
+        return Err(Error::text(
+            "cannot attach to a stopped container, start it first",
+        ));
     }
     if state.paused {
-        return Err(Error::text("cannot attach to a paused container, unpause it first"));
+        return Err(Error::text(
+            "cannot attach to a paused container, unpause it first",
+        ));
     }
     if state.restarting {
-        return Err(Error::text("cannot attach to a restarting container, wait until it is running"));
+        return Err(Error::text(
+            "cannot attach to a restarting container, wait until it is running",
+        ));
     }
     let config = &inspect.config;
     let stdin = !parsed.is_set("no-stdin") && config.open_stdin;
@@ -44,7 +50,9 @@ pub(crate) fn attach(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         .render();
     // Asked before attaching, so that the code of a container that ends now is not lost.
     let wait = session.client.stream("POST", &format!("{base}/wait"))?;
-    let hijacked = session.client.hijack(&format!("{base}/attach{query}"), &[])?;
+    let hijacked = session
+        .client
+        .hijack(&format!("{base}/attach{query}"), &[])?;
     if config.tty {
         nudge(session, &base);
     }

@@ -37,8 +37,16 @@ pub(crate) fn commit(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 
 /// Splits a reference for the queries that take both parts.
 pub(crate) fn repository_and_tag(text: &str) -> Result<(String, String)> {
-    let reference: types::Reference =
-        text.parse().map_err(|error| Error::text(format!("{error}")))?;
-    let reference = if reference.digest().is_some() { reference } else { reference.or_latest() };
-    Ok((reference.familiar_name(), reference.tag().unwrap_or_default().to_owned()))
+    let reference: types::Reference = text
+        .parse()
+        .map_err(|error| Error::text(format!("{error}")))?;
+    let reference = if reference.digest().is_some() {
+        reference
+    } else {
+        reference.or_latest()
+    };
+    Ok((
+        reference.familiar_name(),
+        reference.tag().unwrap_or_default().to_owned(),
+    ))
 }

@@ -6,5 +6,8 @@ use crate::session::Session;
 
 /// `cp`
 pub(crate) fn copy(session: &mut Session, _parsed: &Parsed) -> Result<i32> {
-    Err(Error::text(format!("{}: 'cp' is not built yet", session.config.program)))
+    Err(Error::text(format!(
+        "{}: 'cp' is not built yet",
+        session.config.program
+    )))
 }

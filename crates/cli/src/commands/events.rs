@@ -19,10 +19,12 @@ pub(crate) fn events(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let format = parsed.text("format");
     let template = match format {
         "" | "json" => None,
-        text => Some(Template::parse("", &unescape(text)).map_err(|error| Error::Exit {
-            text: format!("Error parsing format: {error}"),
-            code: 64,
-        })?),
+        text => Some(
+            Template::parse("", &unescape(text)).map_err(|error| Error::Exit {
+                text: format!("Error parsing format: {error}"),
+                code: 64,
+            })?,
+        ),
     };
     let time = |flag: &str| match parsed.text(flag) {
         "" => Ok(String::new()),
@@ -68,8 +70,12 @@ fn pretty(event: &Event) -> String {
         event.actor.id
     );
     if !event.actor.attributes.is_empty() {
-        let pairs: Vec<String> =
-            event.actor.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let pairs: Vec<String> = event
+            .actor
+            .attributes
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         text.push_str(&format!(" ({})", pairs.join(", ")));
     }
     text

@@ -23,11 +23,15 @@ pub(crate) fn exec(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         && !stream::is_terminal(std::io::stdin().as_fd())
     {
         // Docker asks for the container first: one that is missing is the better news.
-        session.client.get(&container_path(&parsed.args[0], "/json"))?;
+        session
+            .client
+            .get(&container_path(&parsed.args[0], "/json"))?;
         return Err(Error::text("the input device is not a TTY"));
     }
     let keys = Keys::parse(parsed.text("detach-keys"))?;
-    let answer = session.client.post_json(&container_path(&parsed.args[0], "/exec"), &request)?;
+    let answer = session
+        .client
+        .post_json(&container_path(&parsed.args[0], "/exec"), &request)?;
     let id = parse::<IdResponse>(&answer)?.id;
     if id.is_empty() {
         return Err(Error::text("exec ID empty"));
@@ -59,14 +63,19 @@ pub(crate) fn exec(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         return Err(Error::text("read escape sequence"));
     }
     let inspect: ExecInspect = session.client.get_json(&format!("{base}/json"))?;
-    Ok(inspect.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(0))
+    Ok(inspect
+        .exit_code
+        .and_then(|code| i32::try_from(code).ok())
+        .unwrap_or(0))
 }
 
 fn request(session: &Session, parsed: &Parsed) -> Result<ExecCreateRequest> {
     let detach = parsed.is_set("detach");
     let tty = parsed.is_set("tty");
     let env = container_config::variables(&session.config, parsed)?;
-    let size = sys::tty::size(std::io::stdout()).ok().filter(|_| tty && !detach);
+    let size = sys::tty::size(std::io::stdout())
+        .ok()
+        .filter(|_| tty && !detach);
     Ok(ExecCreateRequest {
         user: parsed.text("user").to_owned(),
         privileged: parsed.is_set("privileged"),

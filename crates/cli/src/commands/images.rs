@@ -37,8 +37,10 @@ pub(crate) fn list(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     if let Some(name) = parsed.args.first() {
         filters.add("reference", name);
     }
-    let query =
-        Query::default().with_flag("all", parsed.is_set("all")).with_filters(&filters).render();
+    let query = Query::default()
+        .with_flag("all", parsed.is_set("all"))
+        .with_filters(&filters)
+        .render();
     let images: Vec<ImageSummary> = session.client.get_json(&format!("/images/json{query}"))?;
     let format = parsed.text("format");
     let digests = parsed.is_set("digests");
@@ -51,7 +53,10 @@ pub(crate) fn list(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         columns: if digests { &with_digest } else { &plain },
         quiet: parsed.is_set("quiet").then_some("ID"),
         raw: RAW,
-        rows: images.iter().flat_map(|image| rows(image, by_digest, truncate)).collect(),
+        rows: images
+            .iter()
+            .flat_map(|image| rows(image, by_digest, truncate))
+            .collect(),
     };
     listing.show(session, format)?;
     Ok(0)
@@ -61,11 +66,20 @@ pub(crate) fn list(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 fn rows(image: &ImageSummary, by_digest: bool, truncate: bool) -> Vec<Value> {
     let mut names: Vec<(String, String, String)> = Vec::new();
     let digest_of = |repository: &str| {
-        let known = |text: &&String| text.split_once('@').is_some_and(|(name, _)| name == repository);
+        let known = |text: &&String| {
+            text.split_once('@')
+                .is_some_and(|(name, _)| name == repository)
+        };
         let found = image.repo_digests.iter().find(known);
-        found.and_then(|text| text.split_once('@')).map(|(_, digest)| digest.to_owned())
+        found
+            .and_then(|text| text.split_once('@'))
+            .map(|(_, digest)| digest.to_owned())
     };
-    for name in image.repo_tags.iter().filter(|name| *name != "<none>:<none>") {
+    for name in image
+        .repo_tags
+        .iter()
+        .filter(|name| *name != "<none>:<none>")
+    {
         let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "<none>"));
         let digest = digest_of(repository).unwrap_or_else(|| "<none>".to_owned());
         names.push((repository.to_owned(), tag.to_owned(), digest));
@@ -73,7 +87,11 @@ fn rows(image: &ImageSummary, by_digest: bool, truncate: bool) -> Vec<Value> {
     for name in &image.repo_digests {
         let (repository, digest) = name.split_once('@').unwrap_or((name, "<none>"));
         if repository != "<none>" && !names.iter().any(|(known, ..)| known == repository) {
-            names.push((repository.to_owned(), "<none>".to_owned(), digest.to_owned()));
+            names.push((
+                repository.to_owned(),
+                "<none>".to_owned(),
+                digest.to_owned(),
+            ));
         }
     }
     if names.is_empty() {
@@ -83,23 +101,53 @@ fn rows(image: &ImageSummary, by_digest: bool, truncate: bool) -> Vec<Value> {
     names
         .into_iter()
         .map(|(repository, tag, digest)| {
-            context(image, &repository, &tag, if by_digest { &digest } else { "<none>" }, truncate)
+            context(
+                image,
+                &repository,
+                &tag,
+                if by_digest { &digest } else { "<none>" },
+                truncate,
+            )
         })
         .collect()
 }
 
-fn context(image: &ImageSummary, repository: &str, tag: &str, digest: &str, truncate: bool) -> Value {
+fn context(
+    image: &ImageSummary,
+    repository: &str,
+    tag: &str,
+    digest: &str,
+    truncate: bool,
+) -> Value {
     let size = |bytes: i64| {
-        if bytes == -1 { "N/A".to_owned() } else { types::units::human_size(bytes, 3) }
+        if bytes == -1 {
+            "N/A".to_owned()
+        } else {
+            types::units::human_size(bytes, 3)
+        }
     };
-    let unique = if image.shared_size == -1 { -1 } else { image.size - image.shared_size };
-    let containers =
-        if image.containers == -1 { "N/A".to_owned() } else { image.containers.to_string() };
+    let unique = if image.shared_size == -1 {
+        -1
+    } else {
+        image.size - image.shared_size
+    };
+    let containers = if image.containers == -1 {
+        "N/A".to_owned()
+    } else {
+        image.containers.to_string()
+    };
     row(vec![
         ("Repository", Value::text(repository)),
         ("Tag", Value::text(tag)),
         ("Digest", Value::text(digest)),
-        ("ID", Value::text(if truncate { short_id(&image.id) } else { &image.id })),
+        (
+            "ID",
+            Value::text(if truncate {
+                short_id(&image.id)
+            } else {
+                &image.id
+            }),
+        ),
         ("CreatedSince", Value::text(time::ago(image.created))),
         ("CreatedAt", Value::text(time::go_time(image.created))),
         ("Size", Value::text(size(image.size))),
@@ -121,7 +169,11 @@ pub(crate) fn remove(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let mut fatal = false;
     for name in &parsed.args {
         let path = format!("/images/{}{query}", escape_path(name));
-        match session.client.delete(&path).and_then(|bytes| parse::<Vec<ImageDelete>>(&bytes)) {
+        match session
+            .client
+            .delete(&path)
+            .and_then(|bytes| parse::<Vec<ImageDelete>>(&bytes))
+        {
             Ok(rows) => {
                 let lines: String = rows.iter().map(deleted_line).collect();
                 session.print(&lines)?;
@@ -154,20 +206,29 @@ fn deleted_line(row: &ImageDelete) -> String {
 
 /// `tag`
 pub(crate) fn tag(session: &mut Session, parsed: &Parsed) -> Result<i32> {
-    let [source, target] = &parsed.args[..] else { return Ok(1) };
+    let [source, target] = &parsed.args[..] else {
+        return Ok(1);
+    };
     let refuse = |error: types::reference::InvalidReference| {
-        Error::text(format!("Error parsing reference: {} is not a valid repository/tag: {error}", crate::flags::quote(target)))
+        Error::text(format!(
+            "Error parsing reference: {} is not a valid repository/tag: {error}",
+            crate::flags::quote(target)
+        ))
     };
     let reference: types::Reference = target.parse().map_err(refuse)?;
     if reference.digest().is_some() {
-        return Err(Error::text("refusing to create a tag with a digest reference"));
+        return Err(Error::text(
+            "refusing to create a tag with a digest reference",
+        ));
     }
     let reference = reference.or_latest();
     let query = Query::default()
         .with("repo", reference.familiar_name())
         .with("tag", reference.tag().unwrap_or_default())
         .render();
-    session.client.post(&format!("/images/{}/tag{query}", escape_path(source)))?;
+    session
+        .client
+        .post(&format!("/images/{}/tag{query}", escape_path(source)))?;
     Ok(0)
 }
 
@@ -179,9 +240,16 @@ pub(crate) fn history(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let truncate = !parsed.is_set("no-trunc");
     let context = |layer: &ImageHistory| {
         let command = layer.created_by.replace('\t', " ");
-        let id = if truncate { short_id(&layer.id) } else { &layer.id };
-        let since =
-            if layer.created <= i64::from(i32::MIN) { String::new() } else { time::ago(layer.created) };
+        let id = if truncate {
+            short_id(&layer.id)
+        } else {
+            &layer.id
+        };
+        let since = if layer.created <= i64::from(i32::MIN) {
+            String::new()
+        } else {
+            time::ago(layer.created)
+        };
         let size = if human {
             types::units::human_size(layer.size, 3)
         } else {
@@ -190,8 +258,22 @@ pub(crate) fn history(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         row(vec![
             ("ID", Value::text(id)),
             ("CreatedAt", Value::text(time::rfc3339(layer.created))),
-            ("CreatedSince", Value::text(if human { since } else { time::rfc3339(layer.created) })),
-            ("CreatedBy", Value::text(if truncate { ellipsis(&command, 45) } else { command })),
+            (
+                "CreatedSince",
+                Value::text(if human {
+                    since
+                } else {
+                    time::rfc3339(layer.created)
+                }),
+            ),
+            (
+                "CreatedBy",
+                Value::text(if truncate {
+                    ellipsis(&command, 45)
+                } else {
+                    command
+                }),
+            ),
             ("Size", Value::text(size)),
             ("Comment", Value::text(&layer.comment)),
         ])
@@ -235,7 +317,11 @@ pub(crate) fn prune(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         for row in &rows {
             let line = deleted_line(row);
             // Docker writes these two words small here.
-            text.push_str(&line.replacen("Untagged", "untagged", 1).replacen("Deleted", "deleted", 1));
+            text.push_str(
+                &line
+                    .replacen("Untagged", "untagged", 1)
+                    .replacen("Deleted", "deleted", 1),
+            );
         }
         text.push('\n');
     }

@@ -4,8 +4,8 @@ use crate::commands::container_path;
 use crate::error::{Error, Result};
 use crate::flags::Parsed;
 use crate::format::template::Template;
-use crate::format::value::{Value, indent};
 use crate::format::unescape;
+use crate::format::value::{Value, indent};
 use crate::http::{Query, escape_path};
 use crate::session::Session;
 
@@ -15,12 +15,28 @@ const KINDS: [&str; 6] = ["container", "image", "network", "volume", "service", 
 /// `inspect`
 pub(crate) fn any(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let wanted = parsed.text("type");
-    let known = ["config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"];
+    let known = [
+        "config",
+        "container",
+        "image",
+        "network",
+        "node",
+        "plugin",
+        "secret",
+        "service",
+        "task",
+        "volume",
+    ];
     if parsed.given("type") && wanted.is_empty() {
-        return Err(Error::text("type is empty: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\""));
+        return Err(Error::text(
+            "type is empty: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\"",
+        ));
     }
     if !wanted.is_empty() && !known.contains(&wanted) {
-        return Err(Error::text(format!("unknown type: {}: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\"", crate::flags::quote(wanted))));
+        return Err(Error::text(format!(
+            "unknown type: {}: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \"plugin\", \"secret\", \"service\", \"task\", \"volume\"",
+            crate::flags::quote(wanted)
+        )));
     }
     let size = parsed.is_set("size");
     if !wanted.is_empty() {
@@ -33,7 +49,9 @@ pub(crate) fn any(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         for kind in KINDS {
             match fetch(session, kind, name, size) {
                 Err(Error::Daemon { status, message })
-                    if status == 404 || status == 501 || message.contains("not a swarm manager") => {}
+                    if status == 404
+                        || status == 501
+                        || message.contains("not a swarm manager") => {}
                 result => return result,
             }
         }
@@ -44,22 +62,30 @@ pub(crate) fn any(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 /// `container inspect`
 pub(crate) fn containers(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let size = parsed.is_set("size");
-    show(session, parsed, |session, name| fetch(session, "container", name, size))
+    show(session, parsed, |session, name| {
+        fetch(session, "container", name, size)
+    })
 }
 
 /// `image inspect`
 pub(crate) fn images(session: &mut Session, parsed: &Parsed) -> Result<i32> {
-    show(session, parsed, |session, name| fetch(session, "image", name, false))
+    show(session, parsed, |session, name| {
+        fetch(session, "image", name, false)
+    })
 }
 
 /// `network inspect`
 pub(crate) fn networks(session: &mut Session, parsed: &Parsed) -> Result<i32> {
-    show(session, parsed, |session, name| fetch(session, "network", name, false))
+    show(session, parsed, |session, name| {
+        fetch(session, "network", name, false)
+    })
 }
 
 /// `volume inspect`
 pub(crate) fn volumes(session: &mut Session, parsed: &Parsed) -> Result<i32> {
-    show(session, parsed, |session, name| fetch(session, "volume", name, false))
+    show(session, parsed, |session, name| {
+        fetch(session, "volume", name, false)
+    })
 }
 
 fn fetch(session: &mut Session, kind: &str, name: &str, size: bool) -> Result<Vec<u8>> {
@@ -125,7 +151,11 @@ fn show(
                 .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
                 .collect();
             let array = format!("[{}]", parts.join(","));
-            (if format == "json" { array } else { indent(&array) }) + "\n"
+            (if format == "json" {
+                array
+            } else {
+                indent(&array)
+            }) + "\n"
         }
     };
     session.print(&text)?;

@@ -36,8 +36,10 @@ pub(crate) fn logs(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         .with_flag("timestamps", parsed.is_set("timestamps"))
         .with_text("until", &time("until")?)
         .render();
-    let mut response =
-        session.client.stream("GET", &container_path(&inspect.id, &format!("/logs{query}")))?;
+    let mut response = session.client.stream(
+        "GET",
+        &container_path(&inspect.id, &format!("/logs{query}")),
+    )?;
     let mut demux = Demux::new(inspect.config.tty);
     let mut buffer = vec![0; 64 << 10];
     loop {

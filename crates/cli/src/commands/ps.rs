@@ -33,7 +33,11 @@ const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command
 pub(crate) fn ps(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let format = parsed.text("format");
     let size = parsed.is_set("size") || format.contains(".Size");
-    let mut last = if parsed.given("last") { parsed.int("last") } else { -1 };
+    let mut last = if parsed.given("last") {
+        parsed.int("last")
+    } else {
+        -1
+    };
     if parsed.is_set("latest") && last == -1 {
         last = 1;
     }
@@ -44,35 +48,69 @@ pub(crate) fn ps(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     if last > 0 {
         query = query.with("limit", last.to_string());
     }
-    let containers: Vec<ContainerSummary> =
-        session.client.get_json(&format!("/containers/json{}", query.render()))?;
+    let containers: Vec<ContainerSummary> = session
+        .client
+        .get_json(&format!("/containers/json{}", query.render()))?;
     let truncate = !parsed.is_set("no-trunc");
-    let with_size = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names", "Size"];
+    let with_size = [
+        "ID",
+        "Image",
+        "Command",
+        "RunningFor",
+        "Status",
+        "Ports",
+        "Names",
+        "Size",
+    ];
     let listing = Listing {
         headers: HEADERS,
         columns: if size { &with_size } else { &with_size[..7] },
         quiet: parsed.is_set("quiet").then_some("ID"),
         raw: RAW,
-        rows: containers.iter().map(|container| context(container, truncate, size)).collect(),
+        rows: containers
+            .iter()
+            .map(|container| context(container, truncate, size))
+            .collect(),
     };
     listing.show(session, format)?;
     Ok(0)
 }
 
 fn context(container: &ContainerSummary, truncate: bool, size: bool) -> Value {
-    let labels: Vec<String> =
-        container.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let label_map =
-        container.labels.iter().map(|(key, value)| (key.clone(), Value::text(value))).collect();
-    let local = container.mounts.iter().filter(|mount| mount.driver == "local").count();
-    let networks: Vec<&str> =
-        container.network_settings.networks.keys().map(String::as_str).collect();
-    let id = if truncate { short_id(&container.id) } else { &container.id };
+    let labels: Vec<String> = container
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let label_map = container
+        .labels
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::text(value)))
+        .collect();
+    let local = container
+        .mounts
+        .iter()
+        .filter(|mount| mount.driver == "local")
+        .count();
+    let networks: Vec<&str> = container
+        .network_settings
+        .networks
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let id = if truncate {
+        short_id(&container.id)
+    } else {
+        &container.id
+    };
     row(vec![
         ("ID", Value::text(id)),
         ("Names", Value::text(names(container, truncate))),
         ("Image", Value::text(image(container, truncate))),
-        ("Command", Value::text(command(&container.command, truncate))),
+        (
+            "Command",
+            Value::text(command(&container.command, truncate)),
+        ),
         ("CreatedAt", Value::text(time::go_time(container.created))),
         ("RunningFor", Value::text(time::ago(container.created))),
         ("Ports", Value::text(ports(&container.ports))),
@@ -99,13 +137,21 @@ pub(crate) fn ellipsis(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    text.chars()
+        .take(most.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }
 
 fn names(container: &ContainerSummary, truncate: bool) -> String {
-    let names = container.names.iter().map(|name| name.trim_start_matches('/'));
+    let names = container
+        .names
+        .iter()
+        .map(|name| name.trim_start_matches('/'));
     // Names with a slash are links of other containers.
-    let names: Vec<&str> = names.filter(|name| !truncate || !name.contains('/')).collect();
+    let names: Vec<&str> = names
+        .filter(|name| !truncate || !name.contains('/'))
+        .collect();
     names.join(",")
 }
 
@@ -131,7 +177,11 @@ fn image(container: &ContainerSummary, truncate: bool) -> String {
 }
 
 fn command(command: &str, truncate: bool) -> String {
-    if truncate { quote(&ellipsis(command, 20)) } else { quote(command) }
+    if truncate {
+        quote(&ellipsis(command, 20))
+    } else {
+        quote(command)
+    }
 }
 
 fn sizes(container: &ContainerSummary, asked: bool) -> String {
@@ -148,17 +198,35 @@ fn sizes(container: &ContainerSummary, asked: bool) -> String {
 
 fn mounts(container: &ContainerSummary, truncate: bool) -> String {
     let name = |mount: &api::container::MountPoint| {
-        let name = if mount.name.is_empty() { &mount.source } else { &mount.name };
-        if truncate { ellipsis(name, 15) } else { name.clone() }
+        let name = if mount.name.is_empty() {
+            &mount.source
+        } else {
+            &mount.name
+        };
+        if truncate {
+            ellipsis(name, 15)
+        } else {
+            name.clone()
+        }
     };
-    container.mounts.iter().map(name).collect::<Vec<_>>().join(",")
+    container
+        .mounts
+        .iter()
+        .map(name)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// Returns the ports as the table shows them: neighbours with equal sides grouped.
 fn ports(ports: &[Port]) -> String {
     let mut sorted: Vec<&Port> = ports.iter().collect();
     sorted.sort_by_key(|port| {
-        (port.private_port, port.ip.clone(), port.public_port, port.kind.clone())
+        (
+            port.private_port,
+            port.ip.clone(),
+            port.public_port,
+            port.kind.clone(),
+        )
     });
     // Insertion order of the groups is their order of appearance.
     let mut groups: Vec<(String, u16, u16)> = Vec::new();
@@ -167,7 +235,12 @@ fn ports(ports: &[Port]) -> String {
     for port in sorted {
         let key = if port.public_port > 0 {
             if port.public_port != port.private_port {
-                host.push(format!("{}->{}/{}", address(&port.ip, &port.public_port.to_string()), port.private_port, port.kind));
+                host.push(format!(
+                    "{}->{}/{}",
+                    address(&port.ip, &port.public_port.to_string()),
+                    port.private_port,
+                    port.kind
+                ));
                 continue;
             }
             format!("{}/{}", port.ip, port.kind)
@@ -197,11 +270,19 @@ fn ports(ports: &[Port]) -> String {
 }
 
 fn address(ip: &str, port: &str) -> String {
-    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+    if ip.contains(':') {
+        format!("[{ip}]:{port}")
+    } else {
+        format!("{ip}:{port}")
+    }
 }
 
 fn shown_group(key: &str, first: u16, last: u16) -> String {
-    let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let range = if first == last {
+        first.to_string()
+    } else {
+        format!("{first}-{last}")
+    };
     match key.rsplit_once('/') {
         Some((ip, kind)) => format!("{}->{range}/{kind}", address(ip, &range)),
         None => format!("{range}/{key}"),
@@ -213,7 +294,12 @@ mod tests {
     use super::*;
 
     fn port(ip: &str, private_port: u16, public_port: u16, kind: &str) -> Port {
-        Port { ip: ip.to_owned(), private_port, public_port, kind: kind.to_owned() }
+        Port {
+            ip: ip.to_owned(),
+            private_port,
+            public_port,
+            kind: kind.to_owned(),
+        }
     }
 
     #[test]
@@ -246,6 +332,9 @@ mod tests {
     #[test]
     fn commands_are_cut() {
         assert_eq!(command("sleep 1000", true), "\"sleep 1000\"");
-        assert_eq!(command("123456789012345678901", true), "\"1234567890123456789…\"");
+        assert_eq!(
+            command("123456789012345678901", true),
+            "\"1234567890123456789…\""
+        );
     }
 }

@@ -30,10 +30,16 @@ pub(crate) fn run(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let detach = parsed.is_set("detach");
     if detach {
         if !parsed.all("attach").is_empty() {
-            return Err(Error::text("conflicting options: cannot specify both --attach and --detach"));
+            return Err(Error::text(
+                "conflicting options: cannot specify both --attach and --detach",
+            ));
         }
         let config = &mut request.config;
-        (config.attach_stdin, config.attach_stdout, config.attach_stderr) = (false, false, false);
+        (
+            config.attach_stdin,
+            config.attach_stdout,
+            config.attach_stderr,
+        ) = (false, false, false);
         config.stdin_once = false;
     } else if request.config.tty
         && request.config.attach_stdin
@@ -129,9 +135,10 @@ fn create_container(
         pull_image(session, parsed, image, &platform)?;
     }
     let answer = match session.client.post_json(&path, request) {
-        Err(Error::Daemon { status: 404, message })
-            if message.starts_with("No such image") && pull != "never" && pull != "always" =>
-        {
+        Err(Error::Daemon {
+            status: 404,
+            message,
+        }) if message.starts_with("No such image") && pull != "never" && pull != "always" => {
             if !parsed.is_set("quiet") {
                 let shown = image.parse::<types::Reference>().map_or_else(
                     |_| image.clone(),
@@ -155,13 +162,21 @@ fn create_container(
 }
 
 fn platform(session: &Session, parsed: &Parsed) -> String {
-    let variable = || session.config.var("DOCKER_DEFAULT_PLATFORM").unwrap_or_default();
+    let variable = || {
+        session
+            .config
+            .var("DOCKER_DEFAULT_PLATFORM")
+            .unwrap_or_default()
+    };
     parsed.last("platform").map_or_else(variable, str::to_owned)
 }
 
 fn write_cidfile(path: &str, id: &str) -> Result<()> {
     let failed = |error: std::io::Error| {
-        Error::text(format!("failed to create the container ID file: open {path}: {}", go_text(&error)))
+        Error::text(format!(
+            "failed to create the container ID file: open {path}: {}",
+            go_text(&error)
+        ))
     };
     let mut file = std::fs::File::create(path).map_err(failed)?;
     file.write_all(id.as_bytes()).map_err(failed)
@@ -169,19 +184,30 @@ fn write_cidfile(path: &str, id: &str) -> Result<()> {
 
 /// Pulls with the progress on stderr.
 fn pull_image(session: &mut Session, parsed: &Parsed, image: &str, platform: &str) -> Result<()> {
-    let reference: types::Reference =
-        image.parse().map_err(|error| Error::text(format!("{error}")))?;
+    let reference: types::Reference = image
+        .parse()
+        .map_err(|error| Error::text(format!("{error}")))?;
     let reference = reference.or_latest();
     let tag = match (reference.tag(), reference.digest()) {
         (_, Some(digest)) => digest.to_string(),
         (tag, None) => tag.unwrap_or_default().to_owned(),
     };
     let query = Query::default()
-        .with("fromImage", reference.to_string().split(['@']).next().unwrap_or_default().trim_end_matches(&format!(":{tag}")))
+        .with(
+            "fromImage",
+            reference
+                .to_string()
+                .split(['@'])
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(&format!(":{tag}")),
+        )
         .with("tag", tag)
         .with_text("platform", platform)
         .render();
-    let mut response = session.client.stream("POST", &format!("/images/create{query}"))?;
+    let mut response = session
+        .client
+        .stream("POST", &format!("/images/create{query}"))?;
     let quiet = parsed.is_set("quiet");
     crate::progress::show(&mut response, crate::progress::To::Stderr, quiet)?;
     session.client.recycle(response);
@@ -207,7 +233,10 @@ fn run_container(
         return Ok(0);
     }
     let hijacked = attach(session, &base, request, parsed.text("detach-keys"))?;
-    let removed = request.host_config.as_ref().is_some_and(|host| host.auto_remove);
+    let removed = request
+        .host_config
+        .as_ref()
+        .is_some_and(|host| host.auto_remove);
     let wait = wait(session, &base, removed)?;
     if let Err(error) = session.client.post(&format!("{base}/start")) {
         if removed {
@@ -253,7 +282,9 @@ fn attach(
 /// Asks for the exit code before the start: its headers come at once, its body at the end.
 pub(crate) fn wait(session: &mut Session, base: &str, removed: bool) -> Result<Response> {
     let condition = if removed { "removed" } else { "next-exit" };
-    session.client.stream("POST", &format!("{base}/wait?condition={condition}"))
+    session
+        .client
+        .stream("POST", &format!("{base}/wait?condition={condition}"))
 }
 
 /// Turns the answer to wait into our exit code.

@@ -19,7 +19,9 @@ pub(crate) fn start(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     }
     if parsed.is_set("attach") || parsed.is_set("interactive") {
         if parsed.args.len() > 1 {
-            return Err(Error::text("you cannot start and attach multiple containers at once"));
+            return Err(Error::text(
+                "you cannot start and attach multiple containers at once",
+            ));
         }
         return start_attached(session, parsed);
     }
@@ -37,7 +39,10 @@ pub(crate) fn start(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     if failed.is_empty() {
         return Ok(0);
     }
-    Err(Error::text(format!("Error: failed to start containers: {}", failed.join(", "))))
+    Err(Error::text(format!(
+        "Error: failed to start containers: {}",
+        failed.join(", ")
+    )))
 }
 
 fn start_attached(session: &mut Session, parsed: &Parsed) -> Result<i32> {
@@ -59,7 +64,9 @@ fn start_attached(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         .with_flag("stdout", true)
         .with_flag("stream", true)
         .render();
-    let hijacked = session.client.hijack(&format!("{base}/attach{query}"), &[])?;
+    let hijacked = session
+        .client
+        .hijack(&format!("{base}/attach{query}"), &[])?;
     let removed = inspect.host_config.auto_remove;
     let wait = run::wait(session, &base, removed)?;
     session.client.post(&format!("{base}/start"))?;

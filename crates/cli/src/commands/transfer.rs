@@ -31,7 +31,9 @@ pub(crate) fn load(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         path => Box::new(open(path)?),
     };
     let quiet = parsed.is_set("quiet") || !is_terminal(std::io::stdout().as_fd());
-    let query = Query::default().with("quiet", if quiet { "1" } else { "0" }).render();
+    let query = Query::default()
+        .with("quiet", if quiet { "1" } else { "0" })
+        .render();
     let path = format!("/images/load{query}");
     let mut response = session.client.upload("POST", &path, TAR, &mut from)?;
     progress::show(&mut response, To::Stdout, false)?;
@@ -52,7 +54,9 @@ pub(crate) fn import(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     query = query.with_text("platform", parsed.text("platform"));
     if source.contains("://") {
         let query = query.with("fromSrc", source.as_str()).render();
-        let mut response = session.client.stream("POST", &format!("/images/create{query}"))?;
+        let mut response = session
+            .client
+            .stream("POST", &format!("/images/create{query}"))?;
         progress::show(&mut response, To::Stdout, false)?;
         return Ok(0);
     }
@@ -69,8 +73,13 @@ pub(crate) fn import(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 /// `image from-host`
 pub(crate) fn from_host(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let tag = parsed.last("tag").unwrap_or("wharf/host").to_owned();
-    let request = FromHostRequest { tag, programs: parsed.args.clone() };
-    let mut response = session.client.stream_json("/wharf/v1/images/from-host", &request)?;
+    let request = FromHostRequest {
+        tag,
+        programs: parsed.args.clone(),
+    };
+    let mut response = session
+        .client
+        .stream_json("/wharf/v1/images/from-host", &request)?;
     progress::show(&mut response, To::Stdout, false)?;
     Ok(0)
 }
@@ -86,7 +95,11 @@ pub(crate) fn pull(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         return Err(Error::text("tag can't be used with --all-tags/-a"));
     }
     let given = reference.tag().is_some() || reference.digest().is_some();
-    let reference = if all { reference } else { reference.or_latest() };
+    let reference = if all {
+        reference
+    } else {
+        reference.or_latest()
+    };
     let quiet = parsed.is_set("quiet");
     if !given && !all && !quiet {
         session.line("Using default tag: latest")?;
@@ -100,7 +113,9 @@ pub(crate) fn pull(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         .with("tag", tag)
         .with_text("platform", parsed.text("platform"))
         .render();
-    let mut response = session.client.stream("POST", &format!("/images/create{query}"))?;
+    let mut response = session
+        .client
+        .stream("POST", &format!("/images/create{query}"))?;
     progress::show(&mut response, To::Stdout, quiet)?;
     session.line(&format!("{}{}", reference, ""))?;
     Ok(0)
@@ -131,11 +146,15 @@ fn receive(response: &mut Response, output: &str) -> Result<()> {
 fn check_output(output: &str, what: &str) -> Result<()> {
     if output.is_empty() {
         if is_terminal(std::io::stdout().as_fd()) {
-            return Err(Error::text("cowardly refusing to save to a terminal. Use the -o flag or redirect"));
+            return Err(Error::text(
+                "cowardly refusing to save to a terminal. Use the -o flag or redirect",
+            ));
         }
         return Ok(());
     }
-    let parent = std::path::Path::new(output).parent().unwrap_or(std::path::Path::new(""));
+    let parent = std::path::Path::new(output)
+        .parent()
+        .unwrap_or(std::path::Path::new(""));
     if !parent.as_os_str().is_empty() && !parent.exists() {
         return Err(Error::text(format!(
             "failed to {what}: invalid output path: directory \"{}\" does not exist",
@@ -149,8 +168,11 @@ fn check_output(output: &str, what: &str) -> Result<()> {
 pub(crate) fn save(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let output = parsed.text("output");
     check_output(output, "save image")?;
-    let names: Vec<String> =
-        parsed.args.iter().map(|name| format!("names={}", escape(name))).collect();
+    let names: Vec<String> = parsed
+        .args
+        .iter()
+        .map(|name| format!("names={}", escape(name)))
+        .collect();
     let path = format!("/images/get?{}", names.join("&"));
     let mut response = session.client.stream("GET", &path)?;
     receive(&mut response, output)?;

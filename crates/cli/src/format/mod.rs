@@ -30,20 +30,37 @@ impl Listing<'_> {
         if let Some(field) = self.quiet
             && matches!(format, "" | "table" | "raw")
         {
-            let lines: String = self.rows.iter().map(|row| plain(row.get(field)) + "\n").collect();
+            let lines: String = self
+                .rows
+                .iter()
+                .map(|row| plain(row.get(field)) + "\n")
+                .collect();
             return session.print(&lines);
         }
         match format {
             "" | "table" => {
-                let mut rows = vec![self.columns.iter().map(|field| self.header(field)).collect()];
+                let mut rows = vec![
+                    self.columns
+                        .iter()
+                        .map(|field| self.header(field))
+                        .collect(),
+                ];
                 for row in &self.rows {
-                    rows.push(self.columns.iter().map(|field| plain(row.get(field))).collect());
+                    rows.push(
+                        self.columns
+                            .iter()
+                            .map(|field| plain(row.get(field)))
+                            .collect(),
+                    );
                 }
                 session.print(&table::render(&rows))
             }
             "json" => {
-                let lines: String =
-                    self.rows.iter().map(|row| sorted(row).to_json(true) + "\n").collect();
+                let lines: String = self
+                    .rows
+                    .iter()
+                    .map(|row| sorted(row).to_json(true) + "\n")
+                    .collect();
                 session.print(&lines)
             }
             "raw" if !self.raw.is_empty() => self.show_template(session, self.raw, false),
@@ -75,9 +92,9 @@ impl Listing<'_> {
             lines.push('\n');
         }
         for row in &self.rows {
-            let line = template.execute(row).map_err(|error| {
-                Error::text(format!("failed to execute template: {error}"))
-            })?;
+            let line = template
+                .execute(row)
+                .map_err(|error| Error::text(format!("failed to execute template: {error}")))?;
             lines.push_str(&line);
             lines.push('\n');
         }
@@ -109,13 +126,24 @@ fn plain(value: Option<&Value>) -> String {
 
 /// Returns a row as JSON shows it: keys sorted, helpers left out.
 fn sorted(row: &Value) -> Value {
-    let Value::Object(entries) = row else { return row.clone() };
-    let mut entries: Vec<_> = entries.iter().filter(|(key, _)| key != "Label").cloned().collect();
+    let Value::Object(entries) = row else {
+        return row.clone();
+    };
+    let mut entries: Vec<_> = entries
+        .iter()
+        .filter(|(key, _)| key != "Label")
+        .cloned()
+        .collect();
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     Value::Object(entries)
 }
 
 /// Makes a row.
 pub(crate) fn row(fields: Vec<(&str, Value)>) -> Value {
-    Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    Value::Object(
+        fields
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
+    )
 }

@@ -19,7 +19,11 @@ pub(crate) fn render_with(rows: &[Vec<String>], least: usize, gap: usize) -> Str
             let has = |row: &&Vec<String>| row.len() > column + 1;
             let before = rows[..index].iter().rev().take_while(has);
             let after = rows[index..].iter().take_while(has);
-            let widest = before.chain(after).map(|row| width(&row[column]) + gap).max().unwrap_or(0);
+            let widest = before
+                .chain(after)
+                .map(|row| width(&row[column]) + gap)
+                .max()
+                .unwrap_or(0);
             let pad = widest.max(least) - width(cell);
             text.extend(std::iter::repeat_n(' ', pad));
         }
@@ -34,8 +38,19 @@ mod tests {
 
     #[test]
     fn columns() {
-        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-        let rows = [row(&["NAME", "LONG NAME HERE", "END"]), row(&["a", "…", ""])];
-        assert_eq!(render(&rows), "NAME      LONG NAME HERE   END\na         …                \n");
+        let row = |cells: &[&str]| {
+            cells
+                .iter()
+                .map(|cell| (*cell).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let rows = [
+            row(&["NAME", "LONG NAME HERE", "END"]),
+            row(&["a", "…", ""]),
+        ];
+        assert_eq!(
+            render(&rows),
+            "NAME      LONG NAME HERE   END\na         …                \n"
+        );
     }
 }

@@ -19,8 +19,9 @@ impl Template {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
             parts.push(Part::Text(before.to_owned()));
-            let (action, after) =
-                after.split_once("}}").ok_or("template: :1: unclosed action".to_owned())?;
+            let (action, after) = after
+                .split_once("}}")
+                .ok_or("template: :1: unclosed action".to_owned())?;
             rest = after;
             let words: Vec<&str> = action.split_whitespace().collect();
             let (json, path) = match words[..] {
@@ -28,7 +29,11 @@ impl Template {
                 [path] => (false, path),
                 _ => return Err(format!("template: :1: function {action:?} not defined")),
             };
-            let path = path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+            let path = path
+                .split('.')
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned)
+                .collect();
             parts.push(Part::Field { path, json });
         }
         parts.push(Part::Text(rest.to_owned()));

@@ -4,7 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Returns the seconds since 1970.
 pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -27,7 +29,9 @@ pub(crate) fn rfc3339(seconds: i64) -> String {
 
 /// Parses RFC 3339 into seconds.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    text.parse::<jiff::Timestamp>()
+        .ok()
+        .map(jiff::Timestamp::as_second)
 }
 
 /// Turns `--since` and `--until` into what the API takes: Unix seconds with a fraction. Durations
@@ -38,12 +42,20 @@ pub(crate) fn api_time(text: &str, now: SystemTime) -> Option<String> {
         let at = i128::try_from(now.as_nanos()).ok()? - i128::from(nanos);
         return Some(format!("{}.{:09}", at / 1_000_000_000, at % 1_000_000_000));
     }
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !text.is_empty() {
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && !text.is_empty()
+    {
         return Some(text.to_owned());
     }
     let complete = complete_date(text);
     let time: jiff::Timestamp = complete.parse().ok()?;
-    Some(format!("{}.{:09}", time.as_second(), time.subsec_nanosecond()))
+    Some(format!(
+        "{}.{:09}",
+        time.as_second(),
+        time.subsec_nanosecond()
+    ))
 }
 
 /// Adds what is missing to a date: hours, minutes, seconds, zone.

@@ -29,9 +29,10 @@ impl Value {
     /// Returns the value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         match self {
-            Self::Object(entries) => {
-                entries.iter().find(|(known, _)| known == key).map(|(_, value)| value)
-            }
+            Self::Object(entries) => entries
+                .iter()
+                .find(|(known, _)| known == key)
+                .map(|(_, value)| value),
             _ => None,
         }
     }
@@ -203,7 +204,10 @@ mod tests {
         let text = r#"{"b":[1,-2,true,null],"a":{"z":"<\"\\\n>"},"e":{},"f":[]}"#;
         let value: Value = serde_json::from_str(text).unwrap();
         assert_eq!(value.to_json(false), text);
-        assert_eq!(value.get("a").unwrap().to_json(true), r#"{"z":"\u003c\"\\\n\u003e"}"#);
+        assert_eq!(
+            value.get("a").unwrap().to_json(true),
+            r#"{"z":"\u003c\"\\\n\u003e"}"#
+        );
     }
 
     #[test]

@@ -126,11 +126,23 @@ impl Kind {
 }
 
 const fn flag(short: char, long: &'static str, kind: Kind, help: &'static str) -> Flag {
-    Flag { short, long, kind, help, hidden: false }
+    Flag {
+        short,
+        long,
+        kind,
+        help,
+        hidden: false,
+    }
 }
 
 const fn hidden(long: &'static str, kind: Kind, help: &'static str) -> Flag {
-    Flag { short: ' ', long, kind, help, hidden: true }
+    Flag {
+        short: ' ',
+        long,
+        kind,
+        help,
+        hidden: true,
+    }
 }
 
 impl Command {
@@ -166,7 +178,10 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("container", "Manage containers"),
     ("context", "Manage contexts"),
     ("image", "Manage images"),
-    ("manifest", "Manage Docker image manifests and manifest lists"),
+    (
+        "manifest",
+        "Manage Docker image manifests and manifest lists",
+    ),
     ("network", "Manage networks"),
     ("plugin", "Manage plugins"),
     ("system", "Manage Docker"),
@@ -223,7 +238,12 @@ mod tests {
             }
             let mut names = BTreeSet::new();
             for flag in command.flags() {
-                assert!(names.insert(flag.long.to_owned()), "{} --{}", command.paths[0], flag.long);
+                assert!(
+                    names.insert(flag.long.to_owned()),
+                    "{} --{}",
+                    command.paths[0],
+                    flag.long
+                );
                 if flag.short != ' ' {
                     assert!(names.insert(format!("-{}", flag.short)), "-{}", flag.short);
                 }
