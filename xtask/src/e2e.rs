@@ -163,16 +163,19 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf> {
         .args(["build", "--quiet", "--profile", "e2e", "--package", "wharf"])
         .args(["--features", "failpoints"])
         .current_dir(root))?;
+    Ok(program(root, "e2e"))
+}
+
+/// Returns where cargo puts our program.
+pub(crate) fn program(root: &Path, profile: &str) -> PathBuf {
     let target = target(root);
-    let named = target.join(format!(
-        "{}-unknown-linux-gnu/e2e/wharf",
-        std::env::consts::ARCH
-    ));
-    Ok(if named.exists() {
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let named = target.join(triple).join(profile).join("wharf");
+    if named.exists() {
         named
     } else {
-        target.join("e2e/wharf")
-    })
+        target.join(profile).join("wharf")
+    }
 }
 
 /// Returns where cargo builds.

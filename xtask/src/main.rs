@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+mod bench;
 mod check;
 mod ci;
 mod e2e;
@@ -29,6 +30,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                                            the cases of tests/e2e, as root
   fresh                                    README's first command on a bare Debian, as root
   setup                                    install what the tests use and this machine lacks
+  bench [--rounds N] [--profile P]         how long a user waits, beside Docker 28.5, as root
   ci                                       all of it, with one summary
   vm [rooms|e2e] [FILTER]                  the same, and the rooms' tests, on cgroup v2 in a virtual machine, as root
 ";
@@ -51,6 +53,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         Some("check") if rest.is_empty() => check::check(&root),
         Some("tidy") if rest.is_empty() => tidy::check(&root),
         Some("e2e") => e2e::main(&root, &e2e::Choice::parse(rest)?),
+        Some("bench") => bench::bench(&root, rest),
         Some("fresh") if rest.is_empty() => fresh::fresh(&root),
         Some("setup") if rest.is_empty() => ci::setup_only(&root),
         Some("ci") if rest.is_empty() => ci::ci(&root),
