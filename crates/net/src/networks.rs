@@ -91,8 +91,10 @@ impl Config {
         format!("{}:prepared", self.owner())
     }
 
-    fn wire_alias(&self, container: ContainerId) -> String {
-        format!("{}:{container}", self.owner())
+    /// Of one endpoint: a container that is started again has a new wire while the old one falls.
+    fn wire_alias(&self, endpoint: &EndpointRecord) -> String {
+        let id = endpoint.id.get(..12).unwrap_or(&endpoint.id);
+        format!("{}:{}:{id}", self.owner(), endpoint.container)
     }
 }
 
@@ -135,8 +137,7 @@ impl Networks {
     }
 
     /// Makes the wire: returns a network namespace in which the endpoint works. On failure nothing
-    /// is left in the kernel; the caller then calls [`Networks::release`] and
-    /// [`Networks::detach`] without a namespace, so that the address is free again.
+    /// is left in the kernel; the address is the caller's to release.
     pub fn attach(&self, endpoint: &EndpointRecord) -> Result<OwnedFd> {
         let default = self.default.as_ref().ok_or(Error::NoBridge)?;
         let wired = if let Some(wired) = self.keeper.take_wired() {
@@ -145,12 +146,12 @@ impl Networks {
             let namespace = self.keeper.take()?;
             Wired::connect(&default.wiring, &mut self.host(), namespace)?
         };
-        let alias = self.config.wire_alias(endpoint.container);
+        let alias = self.config.wire_alias(endpoint);
         Ok(wired.adopt(endpoint, alias, &mut self.host())?.netns)
     }
 
-    /// Gives the address back, in the engine's transaction. It is given out again after
-    /// [`Networks::detach`] has done its work.
+    /// Gives the address back, in the engine's transaction. It is given out again when nothing
+    /// answers there any more: [`Networks::detach`] comes first.
     pub fn release(&self, txn: &Txn<'_>, endpoint: &EndpointRecord) -> Result<()> {
         match &self.default {
             Some(default) => default.ledger.release(txn, endpoint),
@@ -161,8 +162,11 @@ impl Networks {
     /// Lets an endpoint and its namespace go. Returns at once; the wire falls with the namespace,
     /// in the background, when the last process is gone.
     pub fn detach(&self, endpoint: &EndpointRecord, netns: Option<OwnedFd>) {
-        let alias = Some(self.config.wire_alias(endpoint.container));
+        let alias = Some(self.config.wire_alias(endpoint));
         let address = Some(endpoint.address.address());
+        if let (Some(default), Some(address)) = (&self.default, address) {
+            default.ledger.linger(address);
+        }
         self.keeper.retire(Retired {
             netns,
             alias,
@@ -182,23 +186,24 @@ impl Networks {
     /// Forgets, at start, the endpoints of containers that do not run any more, and connects the
     /// wires of the others again if the bridge had to be made anew. Returns what was forgotten.
     pub fn repair(&self, txn: &Txn<'_>, running: &[ContainerId]) -> Result<Vec<EndpointRecord>> {
-        let mut gone = ledger::all(txn)?;
-        gone.retain(|endpoint| !running.contains(&endpoint.container));
+        let (kept, gone): (Vec<_>, Vec<_>) = ledger::all(txn)?
+            .into_iter()
+            .partition(|endpoint| running.contains(&endpoint.container));
         for endpoint in &gone {
             ledger::forget(txn, endpoint)?;
         }
-        self.repair_wires(running)?;
+        self.repair_wires(&kept)?;
         Ok(gone)
     }
 
-    fn repair_wires(&self, running: &[ContainerId]) -> Result<()> {
+    fn repair_wires(&self, kept: &[EndpointRecord]) -> Result<()> {
         let Some(default) = &self.default else {
             return Ok(());
         };
         let bridge = &default.wiring.bridge;
-        let aliases: Vec<_> = running
+        let aliases: Vec<_> = kept
             .iter()
-            .map(|id| self.config.wire_alias(*id))
+            .map(|kept| self.config.wire_alias(kept))
             .collect();
         let mut batch = Batch::new();
         for wire in self.wires()? {

@@ -197,19 +197,32 @@ fn root_nothing_is_left_after_detach_and_close() {
             .collect();
         assert_eq!(networks.counts().unwrap().wires, 5);
         for (endpoint, netns) in taken {
-            records.release(&networks, &endpoint);
             networks.detach(&endpoint, Some(netns));
+            records.release(&networks, &endpoint);
         }
         wait_for("wires fall with their namespaces", || {
             networks.counts().unwrap().wires == 0
         });
+        // A restart: the old wire of a container falls while its new one works.
+        let (old, old_ns) = records.attach(&networks, 9);
+        networks.detach(&old, Some(old_ns));
+        records.release(&networks, &old);
+        let (again, netns) = records.attach(&networks, 9);
+        wait_for("the old wire falls", || {
+            networks.counts().unwrap().retiring == 0
+        });
+        let host = namespace::open("/proc/thread-self/ns/net".as_ref()).unwrap();
+        assert!(datagram(&netns, &host, again.gateway, PATIENCE).is_some());
+        networks.detach(&again, Some(netns));
+        records.release(&networks, &again);
+        wait_for("all wires fall", || networks.counts().unwrap().wires == 0);
         let (again, netns) = records.attach(&networks, 9);
         assert_eq!(
             again.address.address(),
             Ipv4Addr::from_bits(pool.address().to_bits() + 1)
         );
-        records.release(&networks, &again);
         networks.detach(&again, Some(netns));
+        records.release(&networks, &again);
         assert!(
             networks
                 .endpoints(&records.0.read().unwrap())
@@ -302,8 +315,8 @@ fn root_addresses_run_out_with_docker_s_words() {
             "no available IPv4 addresses on network bridge (10.94.0.0/29)"
         );
         let (endpoint, netns) = taken.into_iter().nth(2).unwrap();
-        records.release(&networks, &endpoint);
         networks.detach(&endpoint, Some(netns));
+        records.release(&networks, &endpoint);
         wait_for("the address is free again", || {
             let planned = records.0.write(|txn| networks.plan_endpoint(txn, id(9)));
             planned.is_ok_and(|again| again.address == endpoint.address)

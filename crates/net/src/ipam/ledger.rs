@@ -1,7 +1,7 @@
 //! What is taken: the table of endpoints.
 //!
 //! The table is the truth; [`Ledger`] only remembers from where a search is worth while, and which
-//! addresses are not free yet although their record is gone. A transaction that fails later makes
+//! addresses still answer although their record may be gone. A transaction that fails later makes
 //! the memory pessimistic, never wrong.
 
 use std::collections::BTreeSet;
@@ -63,15 +63,15 @@ pub(crate) struct Ledger {
 struct Memory {
     /// No address below is free.
     hint: Ipv4Addr,
-    /// Released, but something may still answer there.
-    quarantined: BTreeSet<Ipv4Addr>,
+    /// Something may still answer there, whatever the table says.
+    lingering: BTreeSet<Ipv4Addr>,
 }
 
 impl Ledger {
     pub(crate) fn new(network: &str, gateway: Prefix) -> Self {
         let memory = Memory {
             hint: Ipv4Addr::UNSPECIFIED,
-            quarantined: BTreeSet::new(),
+            lingering: BTreeSet::new(),
         };
         Self {
             network: network.to_owned(),
@@ -92,7 +92,7 @@ impl Ledger {
         // Second round from the start: the hint may be too high after a failed transaction.
         for from in [memory.hint, Ipv4Addr::UNSPECIFIED] {
             for address in pool::candidates(self.gateway, gateway, from) {
-                if memory.quarantined.contains(&address)
+                if memory.lingering.contains(&address)
                     || txn.get(&ENDPOINTS, &key(&self.network, address))?.is_some()
                 {
                     continue;
@@ -117,17 +117,23 @@ impl Ledger {
         })
     }
 
-    /// Forgets the endpoint. Its address is given out again once [`Ledger::free`] was called.
+    /// Forgets the endpoint. Its address is given out again, unless it lingers.
     pub(crate) fn release(&self, txn: &Txn<'_>, record: &EndpointRecord) -> Result<()> {
-        txn.delete(&ENDPOINTS, &record.key())?;
-        self.memory().quarantined.insert(record.address.address());
+        forget(txn, record)?;
+        let mut memory = self.memory();
+        memory.hint = memory.hint.min(record.address.address());
         Ok(())
+    }
+
+    /// Something will answer at the address until [`Ledger::free`] is called.
+    pub(crate) fn linger(&self, address: Ipv4Addr) {
+        self.memory().lingering.insert(address);
     }
 
     /// Nothing answers at the address any more.
     pub(crate) fn free(&self, address: Ipv4Addr) {
         let mut memory = self.memory();
-        memory.quarantined.remove(&address);
+        memory.lingering.remove(&address);
         memory.hint = memory.hint.min(address);
     }
 
@@ -149,4 +155,48 @@ pub(crate) fn all(from: &impl Read) -> Result<Vec<EndpointRecord>> {
 /// Forgets an endpoint whatever its network is now.
 pub(crate) fn forget(txn: &Txn<'_>, record: &EndpointRecord) -> Result<()> {
     Ok(txn.delete(&ENDPOINTS, &record.key())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meta::Meta;
+
+    #[test]
+    fn addresses_come_in_order_and_rest_while_they_linger() {
+        let path = std::env::temp_dir().join(format!("wharf-ledger-{}", std::process::id()));
+        let meta = Meta::open(&path).unwrap();
+        let ledger = Ledger::new("bridge", "10.0.0.1/29".parse().unwrap());
+        let container: ContainerId = "ab".repeat(32).parse().unwrap();
+        let take = || meta.write(|txn| ledger.allocate(txn, container, String::new()));
+        let last = |record: &EndpointRecord| record.address.address().octets()[3];
+        let give = |record: &EndpointRecord| meta.write(|txn| ledger.release(txn, record));
+
+        let undone: Result<()> = meta.write(|txn| {
+            ledger.allocate(txn, container, String::new())?;
+            Err(Error::NoBridge)
+        });
+        assert!(undone.is_err());
+        let (two, three) = (take().unwrap(), take().unwrap());
+        assert_eq!(
+            (last(&two), last(&three)),
+            (2, 3),
+            "what was undone is free"
+        );
+        ledger.linger(two.address.address());
+        give(&two).unwrap();
+        assert_eq!(last(&take().unwrap()), 4, "the old one may still answer");
+        ledger.free(two.address.address());
+        assert_eq!(last(&take().unwrap()), 2);
+        give(&three).unwrap();
+        assert_eq!(last(&take().unwrap()), 3);
+        // Another run of the engine knows the same, from the table alone.
+        let next = Ledger::new("bridge", "10.0.0.1/29".parse().unwrap());
+        let taken = meta
+            .write(|txn| next.allocate(txn, container, String::new()))
+            .unwrap();
+        assert_eq!(last(&taken), 5);
+        assert_eq!(all(&meta.read().unwrap()).unwrap().len(), 4);
+        std::fs::remove_file(path).unwrap();
+    }
 }
