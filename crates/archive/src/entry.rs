@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use sys::dir::Time;
-
 /// An object in an archive. Paths are as the archive writes them and not to be trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -21,6 +19,15 @@ pub struct Entry {
     pub mtime: Time,
     /// Extended attributes: name, value.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// A point in time: seconds since the epoch and nanoseconds within the second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    /// Seconds since the epoch, negative before it.
+    pub seconds: i64,
+    /// 0 to 999,999,999.
+    pub nanos: u32,
 }
 
 /// What an entry is.

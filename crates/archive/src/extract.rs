@@ -12,10 +12,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use sys::dir::{self, Dir, Kind, Stat, Time};
+use sys::dir::{self, Dir, Kind, Stat};
 use sys::{Errno, xattr};
 
-use crate::entry::{Entry, EntryKind};
+use crate::entry::{Entry, EntryKind, Time};
 use crate::error::{Error, Result};
 use crate::path::{self, Place};
 use crate::read::Reader;
@@ -151,7 +151,7 @@ impl Extractor<'_> {
         let mut file = here.create_file(name, 0o600).map_err(failed(entry))?;
         self.done.size += self.content(entry, &mut file, reader)?;
         attributes(entry, file.as_fd())?;
-        dir::futimens(file.as_fd(), entry.mtime, entry.mtime).map_err(failed(entry))
+        set_times(file.as_fd(), entry.mtime).map_err(failed(entry))
     }
 
     fn content<R: Read>(
@@ -258,7 +258,7 @@ impl Extractor<'_> {
                 source,
             };
             match self.root.open_dir(as_path) {
-                Ok(dir) => dir::futimens(dir.as_fd(), *time, *time).map_err(failed)?,
+                Ok(dir) => set_times(dir.as_fd(), *time).map_err(failed)?,
                 Err(error) if matches!(error.errno, Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => {
                 }
                 Err(error) => return Err(failed(error)),
@@ -321,7 +321,7 @@ fn symlink(entry: &Entry, target: &[u8], here: &Dir, name: &OsStr) -> Result<()>
     }
     here.symlink(OsStr::from_bytes(target), name)
         .and_then(|()| here.chown(name, entry.uid, entry.gid))
-        .and_then(|()| here.set_times(name, entry.mtime, entry.mtime))
+        .and_then(|()| here.set_times(name, time(entry.mtime), time(entry.mtime)))
         .map_err(failed(entry))
 }
 
@@ -334,7 +334,7 @@ fn node(
     here.make_node(name, kind, 0, device)?;
     here.chown(name, entry.uid, entry.gid)?;
     here.chmod(name, entry.mode)?;
-    here.set_times(name, entry.mtime, entry.mtime)
+    here.set_times(name, time(entry.mtime), time(entry.mtime))
 }
 
 /// Owner, attributes, mode, in this order: a change of owner clears setuid bits and capabilities.
@@ -360,6 +360,17 @@ fn attributes(entry: &Entry, fd: BorrowedFd<'_>) -> Result<()> {
         }
     }
     dir::fchmod(fd, entry.mode).map_err(failed(entry))
+}
+
+fn set_times(fd: BorrowedFd<'_>, modified: Time) -> sys::Result<()> {
+    dir::futimens(fd, time(modified), time(modified))
+}
+
+fn time(time: Time) -> dir::Time {
+    dir::Time {
+        seconds: time.seconds,
+        nanos: time.nanos,
+    }
 }
 
 fn is_directory(stat: Option<Stat>) -> bool {

@@ -19,7 +19,7 @@ pub mod read;
 pub mod write;
 
 pub use compress::{Compression, decompress};
-pub use entry::{Entry, EntryKind};
+pub use entry::{Entry, EntryKind, Time};
 pub use error::{Error, Result};
 pub use extract::{Extracted, extract_layer};
 pub use read::Reader;

@@ -2,7 +2,7 @@
 //!
 //! Source: POSIX.1-2024 pax, "pax Extended Header".
 
-use sys::dir::Time;
+use crate::entry::Time;
 
 /// What the records of one extended header say about the next entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use crate::entry::{Entry, EntryKind};
+use crate::entry::{Entry, EntryKind, Time};
 use crate::error::{Error, Result};
 use crate::header::{self, BLOCK, Block, Header};
 use crate::pax::{self, Overrides};
@@ -137,7 +137,7 @@ impl<R: Read> Reader<R> {
             mode: header.mode,
             uid: id(pax.uid.unwrap_or(header.uid))?,
             gid: id(pax.gid.unwrap_or(header.gid))?,
-            mtime: pax.mtime.unwrap_or(sys::dir::Time {
+            mtime: pax.mtime.unwrap_or(Time {
                 seconds: header.mtime,
                 nanos: 0,
             }),

@@ -141,8 +141,8 @@ fn records(header: &Header, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use crate::entry::Time;
     use proptest::prelude::*;
-    use sys::dir::Time;
 
     use super::*;
     use crate::read::Reader;

@@ -15,8 +15,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use archive::{Entry, EntryKind, Error, Extracted, Reader, Writer, extract_layer};
-use sys::dir::{Dir, Time};
+use archive::{Entry, EntryKind, Error, Extracted, Reader, Time, Writer, extract_layer};
+use sys::dir::Dir;
 
 /// `BASE/root` is extracted into; `BASE/canary` must stay as it is.
 struct Place {

@@ -26,6 +26,7 @@ pub mod poll;
 pub mod process;
 pub mod random;
 pub mod regular;
+mod remove_tree;
 pub mod root;
 pub mod sched;
 pub mod seccomp;
