@@ -39,6 +39,9 @@ pub struct Extracted {
     pub entries: u64,
     /// The archive has an entry for the root directory itself.
     pub has_root: bool,
+    /// The archive holds a file that a later entry replaced: its content is lost, and a recipe
+    /// does not give the archive again.
+    pub lossy: bool,
 }
 
 /// Extracts a layer: whiteouts become overlayfs's. The directory must be empty and nobody else's.
@@ -90,7 +93,7 @@ impl Extractor<'_> {
         if hides {
             whiteout(&here, os_name).map_err(failed(entry))?;
         } else {
-            self.object(entry, &here, os_name, reader)?;
+            self.object(entry, (&parent, &here), os_name, reader)?;
         }
         if entry.kind == EntryKind::Directory && !hides {
             self.times.insert(path::join(&parent, name), entry.mtime);
@@ -102,7 +105,7 @@ impl Extractor<'_> {
     fn object<R: Read>(
         &mut self,
         entry: &Entry,
-        here: &Dir,
+        (parent, here): (&[u8], &Dir),
         name: &OsStr,
         reader: &mut Reader<R>,
     ) -> Result<()> {
@@ -112,11 +115,14 @@ impl Extractor<'_> {
         }
         let keep = entry.kind == EntryKind::Directory && is_directory(old);
         if !keep {
-            remove(here, name, old).map_err(failed(entry))?;
+            self.replace(here, name, old).map_err(failed(entry))?;
         }
         match &entry.kind {
             EntryKind::Directory => directory(entry, here, name, old),
-            EntryKind::File { .. } => self.file(entry, here, name, reader),
+            EntryKind::File { .. } => {
+                reader.refer(&path::join(parent, name.as_bytes()))?;
+                self.file(entry, here, name, reader)
+            }
             EntryKind::Symlink { target } => symlink(entry, target, here, name),
             EntryKind::CharDevice { device } => {
                 node(entry, here, name, (Kind::CharDevice, *device)).map_err(failed(entry))
@@ -218,7 +224,7 @@ impl Extractor<'_> {
             Some(_) => {}
         }
         let old = here.find(name).map_err(failed(entry))?;
-        remove(here, name, old).map_err(failed(entry))?;
+        self.replace(here, name, old).map_err(failed(entry))?;
         from.link(old_name, here, name).map_err(failed(entry))
     }
 
@@ -241,12 +247,22 @@ impl Extractor<'_> {
             let name = OsStr::from_bytes(name);
             let old = here.find(name).map_err(failed(entry))?;
             if !is_directory(old) {
-                remove(&here, name, old).map_err(failed(entry))?;
+                self.replace(&here, name, old).map_err(failed(entry))?;
                 make_dir(&here, name, old).map_err(failed(entry))?;
             }
             here = here.open_dir(Path::new(name)).map_err(failed(entry))?;
         }
         Ok(here)
+    }
+
+    /// Makes room for something else of this name.
+    fn replace(&mut self, here: &Dir, name: &OsStr, old: Option<Stat>) -> sys::Result<()> {
+        let Some(old) = old else { return Ok(()) };
+        self.done.lossy |= matches!(old.kind, Kind::File | Kind::Directory);
+        match old.kind {
+            Kind::Directory => here.remove_tree(name),
+            _ => here.unlink(name),
+        }
     }
 
     /// Deepest first; what was replaced meanwhile by something else is passed over.
@@ -302,14 +318,6 @@ fn make_dir(here: &Dir, name: &OsStr, old: Option<Stat>) -> sys::Result<()> {
 
 fn mark_opaque(directory: BorrowedFd<'_>) -> sys::Result<()> {
     xattr::set(directory, OsStr::new(OPAQUE), b"y")
-}
-
-fn remove(here: &Dir, name: &OsStr, old: Option<Stat>) -> sys::Result<()> {
-    match old {
-        None => Ok(()),
-        Some(stat) if stat.kind == Kind::Directory => here.remove_tree(name),
-        Some(_) => here.unlink(name),
-    }
 }
 
 fn symlink(entry: &Entry, target: &[u8], here: &Dir, name: &OsStr) -> Result<()> {

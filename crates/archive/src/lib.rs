@@ -16,6 +16,7 @@ mod header;
 mod path;
 mod pax;
 pub mod read;
+pub mod recipe;
 pub mod write;
 
 pub use compress::{Compression, decompress};
@@ -23,4 +24,5 @@ pub use entry::{Entry, EntryKind, Time};
 pub use error::{Error, Result};
 pub use extract::{Extracted, extract_layer};
 pub use read::Reader;
+pub use recipe::{Recorder, Replay};
 pub use write::Writer;

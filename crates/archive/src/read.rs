@@ -9,6 +9,7 @@ use crate::entry::{Entry, EntryKind, Time};
 use crate::error::{Error, Result};
 use crate::header::{self, BLOCK, Block, Header};
 use crate::pax::{self, Overrides};
+use crate::recipe::Recorder;
 
 /// Bytes that an extended header or a long name may have (storage reference §8 rule 10).
 const MAX_EXTENDED: u64 = 1 << 20;
@@ -24,6 +25,9 @@ pub struct Reader<R> {
     /// Bytes that pad the content to whole blocks.
     padding: u64,
     ended: bool,
+    recorder: Option<Recorder>,
+    /// The recipe points at the content, so that its bytes are not part of it.
+    referred: bool,
 }
 
 /// What headers before an entry say about it.
@@ -43,7 +47,26 @@ impl<R: Read> Reader<R> {
             remaining: 0,
             padding: 0,
             ended: false,
+            recorder: None,
+            referred: false,
         }
+    }
+
+    /// Begins to read, and writes down how to make the same bytes again.
+    pub fn recorded(inner: R, recorder: Recorder) -> Self {
+        Self {
+            recorder: Some(recorder),
+            ..Self::new(inner)
+        }
+    }
+
+    /// Says that the content of the entry, which must now be read whole, will be found at `path`.
+    pub(crate) fn refer(&mut self, path: &[u8]) -> Result<()> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.file(path, self.remaining).map_err(Error::Write)?;
+            self.referred = true;
+        }
+        Ok(())
     }
 
     /// Returns the next entry; `None` at the end mark, or where the stream ends between entries.
@@ -86,11 +109,21 @@ impl<R: Read> Reader<R> {
     }
 
     /// Reads what follows the end mark up to the end of the stream, so that a digest of the stream
-    /// is complete, and returns the inner reader.
-    pub fn finish(mut self) -> Result<R> {
+    /// is complete. Returns the inner reader and the recipe.
+    pub fn finish(mut self) -> Result<(R, Option<Recorder>)> {
         self.skip_content()?;
-        io::copy(&mut self.inner, &mut io::sink()).map_err(Error::Read)?;
-        Ok(self.inner)
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = match self.inner.read(&mut buffer) {
+                Ok(0) => return Ok((self.inner, self.recorder)),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::Read(error)),
+            };
+            if let Some(recorder) = &mut self.recorder {
+                recorder.bytes(&buffer[..read]).map_err(Error::Write)?;
+            }
+        }
     }
 
     fn entry(&mut self, header: Header, before: Before, start: u64) -> Result<Entry> {
@@ -180,10 +213,14 @@ impl<R: Read> Reader<R> {
                 Err(error) => return Err(Error::Read(error)),
             }
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.bytes(&block).map_err(Error::Write)?;
+        }
         Ok(Some(block))
     }
 
     fn skip_content(&mut self) -> Result<()> {
+        self.referred = false;
         let rest = self
             .remaining
             .saturating_add(std::mem::take(&mut self.padding));
@@ -194,15 +231,16 @@ impl<R: Read> Reader<R> {
 
     /// Tells a failure of the content: cut off, or what the stream said.
     pub(crate) fn failed(&self, error: io::Error) -> Error {
-        match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<CutOff>())
-        {
-            Some(_) => Error::Truncated {
+        let inner = error.get_ref();
+        if inner.is_some_and(|inner| inner.is::<CutOff>()) {
+            return Error::Truncated {
                 offset: self.offset,
-            },
-            None => Error::Read(error),
+            };
         }
+        if inner.is_some_and(|inner| inner.is::<RecorderFailed>()) {
+            return Error::Write(error);
+        }
+        Error::Read(error)
     }
 }
 
@@ -220,6 +258,12 @@ impl<R: Read> Read for Reader<R> {
         }
         self.remaining -= read as u64;
         self.offset += read as u64;
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| !self.referred) {
+            let bytes = &buffer[..read];
+            recorder
+                .bytes(bytes)
+                .map_err(|e| io::Error::other(RecorderFailed(e)))?;
+        }
         Ok(read)
     }
 }
@@ -228,6 +272,11 @@ impl<R: Read> Read for Reader<R> {
 #[derive(Debug, thiserror::Error)]
 #[error("the archive is cut off")]
 struct CutOff;
+
+/// The recipe could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct RecorderFailed(io::Error);
 
 fn pad(size: u64) -> u64 {
     size.wrapping_neg() % BLOCK as u64
@@ -331,6 +380,6 @@ mod tests {
         let bytes = [raw("a", b'0', b"x"), vec![0; 1024], b"tail".to_vec()].concat();
         let mut reader = Reader::new(&bytes[..]);
         while reader.next_entry().unwrap().is_some() {}
-        assert!(reader.finish().unwrap().is_empty());
+        assert!(reader.finish().unwrap().0.is_empty());
     }
 }

@@ -10,12 +10,15 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use archive::{Entry, EntryKind, Error, Extracted, Reader, Time, Writer, extract_layer};
+use archive::{
+    Entry, EntryKind, Error, Extracted, Reader, Recorder, Replay, Time, Writer, extract_layer,
+};
 use sys::dir::Dir;
 
 /// `BASE/root` is extracted into; `BASE/canary` must stay as it is.
@@ -443,4 +446,63 @@ fn root_long_names_and_deep_trees() {
     assert_eq!(text(&place.at(&format!("{name}/{name}"))), "x");
     // The tree is removed by Place, with fewer descriptors than it is deep.
     assert!(place.at("d/d/d/d").is_dir());
+}
+
+#[test]
+fn root_a_recipe_gives_the_same_bytes() {
+    let place = Place::new();
+    let content: &'static str = "0123456789".repeat(20_000).leak();
+    let mut odd = file(&"long/".repeat(60), content);
+    odd.0.path.extend(b"name");
+    let mut bytes = tar(&[
+        file("a", content),
+        link("b", "a"),
+        file("empty", ""),
+        odd,
+        symlink("s", "a"),
+    ]);
+    bytes.extend([7; 3000]);
+    let root = place.base.join("root");
+    let recipe = place.base.join("recipe");
+    let recorder = Recorder::new(fs::File::create(&recipe).unwrap()).unwrap();
+    let mut reader = Reader::recorded(&bytes[..], recorder);
+    let done = extract_layer(&mut reader, &Dir::open(&root).unwrap()).unwrap();
+    assert!(!done.lossy);
+    let (_, recorder) = reader.finish().unwrap();
+    assert_eq!(recorder.unwrap().finish().unwrap(), bytes.len() as u64);
+    assert!(
+        fs::metadata(&recipe).unwrap().len() < 1000,
+        "contents are not in the recipe"
+    );
+    let again = || -> std::io::Result<Vec<u8>> {
+        let mut again = Vec::new();
+        let recipe = fs::File::open(&recipe)?;
+        Replay::new(recipe, Dir::open(&root).unwrap())?.read_to_end(&mut again)?;
+        Ok(again)
+    };
+    assert_eq!(again().unwrap(), bytes);
+    // A file that became shorter or went away is an error and no other archive.
+    fs::OpenOptions::new()
+        .write(true)
+        .open(root.join("a"))
+        .unwrap()
+        .set_len(5)
+        .unwrap();
+    assert!(again().is_err());
+    fs::remove_file(root.join("a")).unwrap();
+    assert!(again().is_err());
+
+    let place = Place::new();
+    assert!(
+        place
+            .extract(&[file("a", "one"), file("a", "two")])
+            .unwrap()
+            .lossy
+    );
+    assert!(
+        !place
+            .extract(&[file(".wh.x", ""), file("x", "two")])
+            .unwrap()
+            .lossy
+    );
 }

@@ -149,7 +149,7 @@ impl Store {
         };
         let mut reader = Reader::new(hashed);
         let done = extract_layer(&mut reader, &root)?;
-        layer.diff_id = reader.finish()?.hasher.finish();
+        layer.diff_id = reader.finish()?.0.hasher.finish();
         layer.size = done.size;
         layer.has_root = done.has_root;
         Ok(layer)
