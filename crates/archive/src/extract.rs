@@ -15,13 +15,12 @@ use std::path::Path;
 use sys::dir::{self, Dir, Kind, Stat};
 use sys::{Errno, xattr};
 
+use crate::OPAQUE;
 use crate::entry::{Entry, EntryKind, Time};
 use crate::error::{Error, Result};
 use crate::path::{self, Place};
 use crate::read::Reader;
 
-/// Marks a directory that hides the lower layers' one (overlayfs.rst).
-const OPAQUE: &str = "trusted.overlay.opaque";
 /// Entries of one archive (storage reference §8 rule 11).
 const MAX_ENTRIES: u64 = 10_000_000;
 /// Extended attributes of one entry, and bytes of one (rule 7).

@@ -13,6 +13,7 @@ pub mod entry;
 pub mod error;
 pub mod extract;
 mod header;
+pub mod pack;
 mod path;
 mod pax;
 pub mod read;
@@ -23,6 +24,10 @@ pub use compress::{Compression, decompress};
 pub use entry::{Entry, EntryKind, Time};
 pub use error::{Error, Result};
 pub use extract::{Extracted, extract_layer};
+pub use pack::{Source, pack};
 pub use read::Reader;
 pub use recipe::{Recorder, Replay};
 pub use write::Writer;
+
+/// Marks a directory that hides the one of lower layers (overlayfs.rst); its value is `y`.
+pub const OPAQUE: &str = "trusted.overlay.opaque";

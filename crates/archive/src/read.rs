@@ -231,16 +231,13 @@ impl<R: Read> Reader<R> {
 
     /// Tells a failure of the content: cut off, or what the stream said.
     pub(crate) fn failed(&self, error: io::Error) -> Error {
-        let inner = error.get_ref();
-        if inner.is_some_and(|inner| inner.is::<CutOff>()) {
-            return Error::Truncated {
+        match error.get_ref() {
+            Some(inner) if inner.is::<CutOff>() => Error::Truncated {
                 offset: self.offset,
-            };
+            },
+            Some(inner) if inner.is::<RecorderFailed>() => Error::Write(error),
+            _ => Error::Read(error),
         }
-        if inner.is_some_and(|inner| inner.is::<RecorderFailed>()) {
-            return Error::Write(error);
-        }
-        Error::Read(error)
     }
 }
 

@@ -54,6 +54,18 @@ pub enum Error {
         /// Which.
         layer: Digest,
     },
+    /// The archive that a layer came from held a file twice, so that it cannot be made again.
+    #[error("layer {layer} cannot be saved: its archive held a file twice")]
+    NoRecipe {
+        /// Which.
+        layer: Digest,
+    },
+    /// A layer's files are not what was unpacked.
+    #[error("layer {layer} was changed on disk")]
+    LayerChanged {
+        /// Which.
+        layer: Digest,
+    },
     /// More layers than overlayfs stacks.
     #[error("max depth exceeded")]
     TooManyLayers,
@@ -101,8 +113,10 @@ impl Error {
             | Self::TooManyLayers
             | Self::NoSuchProgram { .. } => ErrorKind::InvalidArgument,
             Self::Conflict(_) => ErrorKind::Conflict,
+            Self::NoRecipe { .. } => ErrorKind::Unimplemented,
             Self::Archive(source) | Self::Layer { source, .. } => source.kind(),
             Self::MissingLayer { .. }
+            | Self::LayerChanged { .. }
             | Self::Program { .. }
             | Self::Store { .. }
             | Self::Meta(_) => ErrorKind::Internal,

@@ -25,6 +25,7 @@ pub(crate) const ALL: [&str; 4] = [LAYERS, RW, INGEST, TRASH];
 /// Within a layer or a container layer.
 pub(crate) const DIFF: &str = "diff";
 pub(crate) const WORK: &str = "work";
+pub(crate) const RECIPE: &str = "recipe";
 
 /// The layer that holds the mount points of every container.
 pub(crate) const INIT: &str = "0";

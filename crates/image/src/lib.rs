@@ -13,6 +13,8 @@
 #![forbid(unsafe_code)]
 
 mod changes;
+pub mod commit;
+pub mod diff;
 pub mod error;
 pub mod from_host;
 mod import;
@@ -21,11 +23,14 @@ pub mod load;
 pub mod names;
 pub mod record;
 pub mod remove;
+mod save;
 pub mod snapshot;
 mod spool;
 mod stage;
 pub mod store;
 
+pub use commit::{CommitOptions, export};
+pub use diff::{Change, ChangeKind};
 pub use error::{Error, Result};
 pub use import::ImportOptions;
 pub use load::{LoadProgress, Loaded, LoadedImages};

@@ -46,6 +46,9 @@ pub(crate) struct LayerRow {
     /// The layer has an entry for `/`, so that it decides the root's owner and mode.
     #[serde(default)]
     pub(crate) has_root: bool,
+    /// Bytes of its tar, which a recipe beside it makes again; `None` where it cannot.
+    #[serde(default)]
+    pub(crate) tar_size: Option<u64>,
 }
 
 /// An image as others see it.

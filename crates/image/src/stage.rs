@@ -1,16 +1,17 @@
 //! From bytes to rows: a layer is unpacked in its final place, synced, and published by its row.
 
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::Path;
 
-use archive::{Reader, decompress, extract_layer};
+use archive::{Reader, Recorder, decompress, extract_layer};
 use meta::{Read as _, Txn};
 use types::digest::Hasher;
 use types::oci::image::ImageConfig;
 use types::{Digest, Reference};
 
 use crate::error::{Error, Result, at};
-use crate::layout::{DIFF, LAYERS};
+use crate::layout::{DIFF, LAYERS, RECIPE};
 use crate::record::{self, IMAGES, ImageId, ImageRow, LayerRow, TAGS, TagRow};
 use crate::store::{Store, make_dir};
 
@@ -37,6 +38,7 @@ pub(crate) struct StagedLayer {
     pub(crate) diff_id: Digest,
     size: u64,
     has_root: bool,
+    tar_size: Option<u64>,
 }
 
 impl Staged {
@@ -91,8 +93,13 @@ impl Store {
             let key = layer.diff_id.to_string();
             // Somebody else may have unpacked the same one meanwhile: then ours is dropped.
             if txn.get(&record::LAYERS, &key)?.is_none() {
-                let (k, size, has_root) = (layer.k.clone(), layer.size, layer.has_root);
-                txn.put(&record::LAYERS, &key, &LayerRow { k, size, has_root })?;
+                let row = LayerRow {
+                    k: layer.k.clone(),
+                    size: layer.size,
+                    has_root: layer.has_root,
+                    tar_size: layer.tar_size,
+                };
+                txn.put(&record::LAYERS, &key, &row)?;
                 layer.kept = true;
             }
         }
@@ -141,15 +148,26 @@ impl Store {
             diff_id: Digest::of(b""),
             size: 0,
             has_root: false,
+            tar_size: None,
         };
-        let root = make_dir(&dir, DIFF, 0o755).map_err(at(Path::new(LAYERS).join(&layer.k)))?;
+        let path = || Path::new(LAYERS).join(&layer.k);
+        let root = make_dir(&dir, DIFF, 0o755).map_err(at(path()))?;
+        let recipe = dir
+            .create_file(OsStr::new(RECIPE), 0o600)
+            .map_err(at(path()))?;
+        let recorder = Recorder::new(recipe).map_err(archive::Error::Write)?;
         let hashed = Hashed {
             inner: decompress(from)?,
             hasher: Hasher::default(),
         };
-        let mut reader = Reader::new(hashed);
+        let mut reader = Reader::recorded(hashed, recorder);
         let done = extract_layer(&mut reader, &root)?;
-        layer.diff_id = reader.finish()?.0.hasher.finish();
+        let (hashed, recorder) = reader.finish()?;
+        if let Some(recorder) = recorder {
+            let size = recorder.finish().map_err(archive::Error::Write)?;
+            layer.tar_size = (!done.lossy).then_some(size);
+        }
+        layer.diff_id = hashed.hasher.finish();
         layer.size = done.size;
         layer.has_root = done.has_root;
         Ok(layer)
@@ -166,9 +184,9 @@ impl Drop for StagedLayer {
 }
 
 /// A reader that hashes what passes.
-struct Hashed<R> {
-    inner: R,
-    hasher: Hasher,
+pub(crate) struct Hashed<R> {
+    pub(crate) inner: R,
+    pub(crate) hasher: Hasher,
 }
 
 impl<R: Read> Read for Hashed<R> {

@@ -218,23 +218,7 @@ impl Store {
 
     fn stage_plan(&self, mut plan: Plan) -> Result<Staged> {
         plan.finish()?;
-        let (from, to) = io::pipe().map_err(archive::Error::Write)?;
-        let (layer, written) = std::thread::scope(|scope| {
-            let writer = scope.spawn(|| write(&plan.items, to));
-            let layer = self.unpack(from);
-            let written = writer
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (layer, written)
-        });
-        let layer = match (layer, written) {
-            // The reader went away: its reason counts.
-            (Err(error), Ok(()) | Err(Error::Archive(archive::Error::Write(_)))) => {
-                return Err(error);
-            }
-            (_, Err(error)) => return Err(error),
-            (Ok(layer), Ok(())) => layer,
-        };
+        let (layer, ()) = self.unpack_from(|to| write(&plan.items, to))?;
         let defaults = ContainerDefaults {
             env: vec![format!("PATH={PATH}")],
             cmd: Some(vec!["sh".to_owned()]),
@@ -432,7 +416,7 @@ impl Plan {
 
 /// Writes the plan as a tar stream: sorted by path, owned by root, at time 0.
 fn write(items: &BTreeMap<Vec<u8>, Item>, to: impl Write) -> Result<()> {
-    let mut writer = Writer::new(io::BufWriter::with_capacity(1 << 16, to));
+    let mut writer = Writer::new(to);
     for (path, item) in items {
         let entry = |kind, mode| Entry {
             mode,

@@ -1,12 +1,15 @@
 //! A store below a temporary data root, and archives to feed it.
 
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use archive::{Entry, EntryKind, Writer};
-use image::{Error, ImageId, ImportOptions, RemovedItem, Store, User};
+use image::{Error, ImageId, ImportOptions, RemovedItem, Snapshot, Store, User};
 use meta::Meta;
 use types::{Mount, Reference};
 
@@ -46,6 +49,29 @@ impl House {
             .write(|txn| self.store.remove(txn, name, force, users))?;
         self.store.discard(removed.garbage)?;
         Ok(removed.items)
+    }
+
+    /// Mounts what a container sees; the mount is attached nowhere and goes with its descriptor.
+    pub(crate) fn mounted(&self, snapshot: &Snapshot) -> OwnedFd {
+        let view = self.meta.read().unwrap();
+        let mount = self.store.mount(&view, snapshot, false).unwrap();
+        let Mount::Overlay {
+            lower, upper, work, ..
+        } = mount
+        else {
+            panic!("no overlay")
+        };
+        let context = sys::mount::fsopen(c"overlay").unwrap();
+        let option = |key: &CStr, path: &Path| {
+            let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+            sys::mount::set_option(context.as_fd(), key, Some(&path)).unwrap();
+        };
+        let lower: Vec<_> = lower.iter().map(|path| path.to_str().unwrap()).collect();
+        option(c"lowerdir", Path::new(&lower.join(":")));
+        option(c"upperdir", &upper);
+        option(c"workdir", &work);
+        sys::mount::create(context.as_fd()).unwrap();
+        sys::mount::fsmount(context.as_fd(), 0).unwrap()
     }
 
     pub(crate) fn names(&self, area: &str) -> Vec<String> {

@@ -111,7 +111,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 impl House {
-    fn load(&self, bytes: &[u8]) -> Result<Loaded, Error> {
+    pub(crate) fn load(&self, bytes: &[u8]) -> Result<Loaded, Error> {
         let view = self.meta.read()?;
         let mut last = None;
         let loaded = self.store.load(bytes, &view, &mut |progress| {

@@ -7,7 +7,9 @@
     reason = "this whole file is tests"
 )]
 
+mod commit;
 mod from_host;
 mod house;
 mod images;
 mod load;
+mod save;
