@@ -17,6 +17,9 @@ const QUEUE_MAX: usize = 64;
 /// Longest body in a memory file. A Create is some kilobytes; environment and mounts may be many.
 const BODY_MAX: usize = 16 << 20;
 
+/// Longest packet.
+const PACKET_MAX: usize = HEADER_LEN + INLINE_MAX;
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -47,15 +50,17 @@ impl Daemon {
 
     /// Takes the next packet.
     pub(crate) fn receive(&self) -> Incoming {
-        let mut buffer = vec![0; HEADER_LEN + INLINE_MAX];
-        let received = match sys::socket::receive(self.socket.as_fd(), &mut buffer) {
-            Ok(received) => received,
+        // No larger than this packet: most are some bytes, and a shim is small.
+        let len = match sys::socket::next_len(self.socket.as_fd()) {
+            Ok(len @ 1..=PACKET_MAX) => len,
             Err(error) if error.errno == Errno::AGAIN => return Incoming::Nothing,
-            Err(_) => return Incoming::Gone,
+            Ok(_) | Err(_) => return Incoming::Gone,
         };
-        if received.len == 0 || received.truncated {
-            return Incoming::Gone;
-        }
+        let mut buffer = vec![0; len];
+        let received = match sys::socket::receive(self.socket.as_fd(), &mut buffer) {
+            Ok(received) if !received.truncated => received,
+            Ok(_) | Err(_) => return Incoming::Gone,
+        };
         decode(&buffer[..received.len], received.fds).map_or(Incoming::Gone, |(message, fds)| {
             Incoming::Message(Box::new(message), fds)
         })

@@ -179,6 +179,16 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
     })
 }
 
+/// Returns the length of the packet that waits, without taking it; 0 is the end of the connection.
+pub fn next_len(socket: BorrowedFd<'_>) -> Result<usize> {
+    failpoint::pass("recv_peek")?;
+    let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+    // With TRUNC the kernel tells the whole length, however little fits.
+    rustix::io::retry_on_intr(|| rustix::net::recv(socket, &mut [0_u8; 1], flags))
+        .map(|(_, len)| len)
+        .map_err(|errno| Error::new("recv_peek", errno))
+}
+
 /// Ends the writing side; the other end reads the end of the stream.
 pub fn shutdown_write(socket: BorrowedFd<'_>) -> Result<()> {
     failpoint::pass("shutdown")?;
@@ -201,6 +211,7 @@ mod tests {
         .unwrap();
         send(a.as_fd(), &[b"second"], &[]).unwrap();
         let mut buffer = [0; 32];
+        assert_eq!(next_len(b.as_fd()).unwrap(), 8);
         let first = receive(b.as_fd(), &mut buffer).unwrap();
         assert_eq!(
             (&buffer[..first.len], first.fds.len()),
