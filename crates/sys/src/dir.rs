@@ -515,3 +515,60 @@ fn convert(stat: &rustix::fs::Stat) -> Result<Stat> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways of opening must refuse the same paths.
+    #[test]
+    fn nothing_outside_is_opened() {
+        let base = std::env::temp_dir().join(format!("dir-test-{}", std::process::id()));
+        std::fs::create_dir_all(base.join("root/a/b")).unwrap();
+        for (text, name) in [
+            ("..", "up"),
+            ("a", "inside"),
+            ("/", "slash"),
+            ("a/b/file", "file"),
+        ] {
+            std::os::unix::fs::symlink(text, base.join("root").join(name)).unwrap();
+        }
+        drop(File::create(base.join("root/a/b/file")).unwrap());
+        let root = Dir::open(&base.join("root")).unwrap();
+        let file = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for (path, flags, opens) in [
+            ("", DIRECTORY, true),
+            (".", DIRECTORY, true),
+            ("a/b", DIRECTORY, true),
+            ("./a/./b", DIRECTORY, true),
+            ("a/b/file", file, true),
+            ("..", DIRECTORY, false),
+            ("a/../..", DIRECTORY, false),
+            ("/", DIRECTORY, false),
+            ("/tmp", DIRECTORY, false),
+            ("up", DIRECTORY, false),
+            ("inside", DIRECTORY, false),
+            ("inside/b", DIRECTORY, false),
+            ("slash/tmp", DIRECTORY, false),
+            ("file", file, false),
+            ("missing", DIRECTORY, false),
+        ] {
+            let path = Path::new(path);
+            assert_eq!(
+                root.open_beneath(path, flags).is_ok(),
+                opens,
+                "openat2 {path:?}"
+            );
+            assert_eq!(root.walk(path, flags).is_ok(), opens, "walk {path:?}");
+        }
+        for name in ["", ".", "..", "a/b", "/"] {
+            let name = OsStr::new(name);
+            assert_eq!(root.make_dir(name, 0o755).unwrap_err().errno, Errno::INVAL);
+            assert_eq!(root.remove_tree(name).unwrap_err().errno, Errno::INVAL);
+        }
+        let parent = Dir::open(base.parent().unwrap()).unwrap();
+        parent.remove_tree(base.file_name().unwrap()).unwrap();
+        parent.remove_tree(base.file_name().unwrap()).unwrap();
+        assert!(!base.exists());
+    }
+}

@@ -161,6 +161,12 @@ fn root_diff_and_commit() {
         (Some("me"), None)
     );
 
+    let steps = house.store.history(&view, made).unwrap();
+    let ids: Vec<_> = steps.iter().map(|step| step.id).collect();
+    assert_eq!(ids, [Some(made), Some(id)]);
+    assert_eq!((steps[0].size, steps[1].size), (0, 8), "root, kept");
+    assert_eq!(steps[0].tags, [tag]);
+
     // A container of the new image sees what the old container saw.
     let next = prepare(&house, made);
     let mount = house.mounted(&next);
