@@ -20,13 +20,12 @@ pub enum Error {
     #[error("OCI runtime start failed: {0}")]
     Start(Failure),
     /// Something of a container could not be removed.
-    #[error("container {id} is not wholly removed")]
+    #[error("container {id} is not wholly removed: {}", chain(cause))]
     Destroy {
         /// Which.
         id: String,
         /// Why.
-        #[source]
-        source: cgroup::Error,
+        cause: cgroup::Error,
     },
 }
 
@@ -43,8 +42,8 @@ pub enum Failure {
     #[error("the caller is not a process with one thread: {0}")]
     Threads(sys::Error),
     /// The control group.
-    #[error("unable to start container process: unable to apply cgroup configuration: {0}")]
-    Cgroup(#[from] cgroup::Error),
+    #[error("unable to start container process: unable to apply cgroup configuration: {}", chain(.0))]
+    Cgroup(cgroup::Error),
     /// No hierarchy has the container's group.
     #[error("unable to start container process: no cgroup is mounted here")]
     NoCgroup,
@@ -91,6 +90,23 @@ pub struct Reason {
     pub call: String,
     /// The errno.
     pub errno: sys::Errno,
+}
+
+impl From<cgroup::Error> for Failure {
+    fn from(error: cgroup::Error) -> Self {
+        Self::Cgroup(error)
+    }
+}
+
+/// A whole chain of causes: this text is the only thing that leaves the process.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Passes over a result on a way where nobody could act on its failure.

@@ -125,14 +125,11 @@ impl Container {
 
     /// Kills what still runs and removes the cgroup. The caller waits for its children as before.
     pub fn destroy(self) -> Result<()> {
-        let failed = |source| Error::Destroy {
-            id: self.id.clone(),
-            source,
-        };
-        self.group.kill().map_err(failed)?;
-        self.group.destroy().map_err(|source| Error::Destroy {
-            id: self.id,
-            source,
-        })
+        let Self { id, group, .. } = self;
+        let killed = group.kill();
+        match group.destroy().and(killed) {
+            Ok(()) => Ok(()),
+            Err(cause) => Err(Error::Destroy { id, cause }),
+        }
     }
 }

@@ -120,8 +120,10 @@ mod armed {
             }
             match point.action {
                 Action::Kill => {
+                    // SAFETY: getpid takes nothing.
+                    let own = unsafe { libc::getpid() };
                     // SAFETY: kill(2) takes two integers; the process ends here.
-                    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+                    unsafe { libc::kill(own, libc::SIGKILL) };
                 }
                 Action::Errno(number) => {
                     return Err(Error::new(call, Errno::from_raw_os_error(number)));

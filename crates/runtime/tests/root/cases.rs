@@ -19,6 +19,10 @@ pub(crate) const ALL: &[(&str, Case)] = &[
     ("root_terminal", terminal),
     ("root_exec", exec),
     ("root_failures_leave_nothing", failures_leave_nothing),
+    (
+        "root_every_failed_call_leaves_nothing",
+        every_failed_call_leaves_nothing,
+    ),
     ("root_seccomp", seccomp),
     ("root_kernel_parameters", kernel_parameters),
     ("root_readonly_and_nodes", readonly_and_nodes),
@@ -483,4 +487,90 @@ fn shared_namespaces() {
     assert!(fourth.error_while_others_run().contains("another kind"));
     container.destroy().unwrap();
     assert_eq!(own.finish(&child).code, 137);
+}
+
+/// Runs `work` in a process of its own, for failpoints are ordered once for each process.
+fn in_a_process(work: impl FnOnce()) -> i32 {
+    let proof = sys::single_threaded::SingleThreaded::prove().unwrap();
+    match sys::clone::clone3(proof, 0, None).unwrap() {
+        sys::clone::Cloned::Parent { pidfd, .. } => sys::pidfd::wait(pidfd.as_fd()).unwrap().code(),
+        sys::clone::Cloned::Child => {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            sys::clone::exit(i32::from(done.is_err()))
+        }
+    }
+}
+
+/// Fails every single call of a creation, one after the other.
+fn every_failed_call_leaves_nothing() {
+    // Some of these look for what may be missing: a home directory, the first place in PATH. And
+    // they are counted for both processes, of which neither makes all.
+    const MAY_PASS: [&str; 5] = ["read", "openat2", "mkdirat", "fstat", "stat"];
+    let mut bundle = Bundle::new("true");
+    bundle.linux().seccomp = Some(runtime::seccomp::default_profile(&[]));
+    bundle
+        .linux()
+        .sysctl
+        .insert("kernel.shmmni".to_owned(), "99".to_owned());
+    bundle.process().user.uid = 1000;
+    let file = bundle.dir.join("host/f");
+    write(&file, "");
+    bundle.bind(
+        file.to_str().unwrap(),
+        "/made/file",
+        &["rbind", "ro", "rprivate"],
+    );
+    let counted = bundle.dir.join("calls");
+    let create = |order: &str, may_pass: bool| {
+        sys::failpoint::configure("test", order);
+        let (stdio, _pipes) = pipes();
+        match bundle.create(stdio) {
+            Ok((container, child)) => {
+                let calls = std::fs::read_to_string(&counted).unwrap_or_default();
+                write(&bundle.dir.join("calls-of-create"), &calls);
+                if container.destroy().is_err() {
+                    // The order was for a call that only this made.
+                    let path = &bundle.spec.linux.as_ref().unwrap().cgroups_path;
+                    let topology = cgroup::Topology::detect().unwrap();
+                    if let Ok(group) = cgroup::Group::open(&topology, path) {
+                        group.kill().unwrap();
+                        group.destroy().unwrap();
+                    }
+                }
+                sys::pidfd::wait(child.pidfd.as_fd()).unwrap();
+                bundle.assert_nothing_left();
+                assert!(may_pass, "{order} changed nothing");
+            }
+            Err(error) => {
+                bundle.assert_nothing_left();
+                let error = error.to_string();
+                let words = ["input/output error", "executable file not found"];
+                assert!(
+                    words.iter().any(|word| error.contains(word)),
+                    "{order}: {error}"
+                );
+            }
+        }
+    };
+    // The group above is made once, by this one.
+    bundle.run().unwrap();
+    let order = format!("count={}", counted.display());
+    assert_eq!(in_a_process(|| create(&order, true)), 0);
+    let calls = std::fs::read_to_string(bundle.dir.join("calls-of-create")).unwrap();
+    let mut seen = std::collections::BTreeMap::<&str, u32>::new();
+    for call in calls.lines().filter_map(|line| line.strip_prefix("test ")) {
+        *seen.entry(call).or_default() += 1;
+    }
+    assert!(seen.len() > 40, "{seen:?}");
+    let mut failed = Vec::new();
+    for (call, count) in seen {
+        for nth in 1..=count {
+            let order = format!("{call}:{nth}=errno:5");
+            if in_a_process(|| create(&order, MAY_PASS.contains(&call))) != 0 {
+                failed.push(order);
+                break;
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
 }
