@@ -1,10 +1,10 @@
 //! What the parent opens and mounts, detached, before the clone: everything that can be decided and
 //! refused where errors have room to explain themselves.
 
-use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cgroup::{Group, Topology};
 use sys::mount::{self, Tree, attr};
@@ -222,11 +222,7 @@ fn cgroup_view(group: &Group, step: &MountStep) -> sys::Result<CgroupView> {
     })
 }
 
-fn tmpfs(
-    mode: &std::ffi::CStr,
-    size: Option<&std::ffi::CStr>,
-    attributes: u64,
-) -> sys::Result<OwnedFd> {
+fn tmpfs(mode: &CStr, size: Option<&CStr>, attributes: u64) -> sys::Result<OwnedFd> {
     let context = mount::fsopen(c"tmpfs")?;
     mount::set_option(context.as_fd(), c"source", Some(c"tmpfs"))?;
     mount::set_option(context.as_fd(), c"mode", Some(mode))?;
@@ -286,11 +282,7 @@ pub(crate) fn make_root(root: &Mount) -> Result<OwnedFd, Failure> {
                 mount::set_option(context, c"source", Some(c"overlay"))?;
                 // Kept open until the file system is made: it looks at them only then.
                 let mut open = Vec::with_capacity(lower.len() + 2);
-                for dir in lower {
-                    add_layer(context, c"lowerdir+", dir, &mut open)?;
-                }
-                add_layer(context, c"upperdir", upper, &mut open)?;
-                add_layer(context, c"workdir", work, &mut open)?;
+                add_layers(context, lower, upper, work, &mut open)?;
                 mount::set_option(context, c"index", Some(c"off"))?;
                 mount::set_option(context, c"redirect_dir", Some(c"off"))?;
                 if *volatile {
@@ -307,25 +299,48 @@ pub(crate) fn make_root(root: &Mount) -> Result<OwnedFd, Failure> {
     }
 }
 
-/// Adds a layer by descriptor; before Linux 6.13 overlayfs knows only paths, and a descriptor
-/// that is no open file is refused before it is asked (`EBADF`).
-fn add_layer(
+/// Adds layers by descriptor (Linux 6.13), else by names of descriptors in /proc: one by one
+/// (6.7), or all in one value, which may have 255 bytes then: some 15 layers.
+fn add_layers(
     context: BorrowedFd<'_>,
-    key: &std::ffi::CStr,
-    dir: &Path,
+    lower: &[PathBuf],
+    upper: &Path,
+    work: &Path,
     open: &mut Vec<OwnedFd>,
 ) -> sys::Result<()> {
-    let path = CString::new(dir.as_os_str().as_bytes())
-        .map_err(|_| sys::Error::new("fsconfig", Errno::INVAL))?;
-    let fd = root::open_host(&path)?;
-    let done = match mount::set_option_fd(context, key, fd.as_fd()) {
-        Err(error) if matches!(error.errno, Errno::INVAL | Errno::BADF) => {
-            mount::set_option(context, key, Some(&path))
-        }
-        done => done,
+    for dir in lower.iter().map(PathBuf::as_path).chain([upper, work]) {
+        let path = CString::new(dir.as_os_str().as_bytes())
+            .map_err(|_| sys::Error::new("fsconfig", Errno::INVAL))?;
+        open.push(root::open_host(&path)?);
+    }
+    let keys = std::iter::repeat_n(c"lowerdir+", lower.len()).chain([c"upperdir", c"workdir"]);
+    let layers = keys.zip(&*open);
+    let by_fd = |(key, dir): (&CStr, &OwnedFd)| mount::set_option_fd(context, key, dir.as_fd());
+    let one_by_one = match layers.clone().try_for_each(by_fd) {
+        // Descriptors like ours, which are no open files, or any.
+        Err(error) if matches!(error.errno, Errno::INVAL | Errno::BADF) => true,
+        // Not one option is looked at before all are there.
+        Err(error) if error.errno == Errno::OPNOTSUPP => false,
+        done => return done,
     };
-    open.push(fd);
-    done
+    let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let set = |key: &CStr, value: String| {
+        let value = CString::new(value).expect("a path in /proc has no NUL");
+        mount::set_option(context, key, Some(&value))
+    };
+    if one_by_one {
+        let mut layers = layers.clone();
+        match layers.try_for_each(|(key, dir)| set(key, name(dir))) {
+            Err(error) if error.errno == Errno::INVAL => {}
+            done => return done,
+        }
+    }
+    let all: Vec<_> = open.iter().map(name).collect();
+    let (lower, rest) = all.split_at(lower.len());
+    set(c"lowerdir", lower.join(":"))?;
+    let rest = [c"upperdir", c"workdir"].into_iter().zip(rest);
+    rest.into_iter()
+        .try_for_each(|(key, dir)| set(key, dir.clone()))
 }
 
 fn explained(what: String, context: BorrowedFd<'_>) -> String {
