@@ -1,7 +1,5 @@
 //! Pure: help and usage texts, laid out as Docker's are.
 
-use std::fmt::Write as _;
-
 use crate::tables::{self, Command, Flag, commands};
 
 /// Returns the help of one command. `path` is how it was called, without the program.
@@ -102,8 +100,7 @@ fn list(text: &mut String, rows: &[(&str, &str)]) {
         .unwrap_or(0)
         .max(11);
     for (name, about) in rows {
-        // Writing to a String cannot fail.
-        drop(writeln!(text, "  {name:width$} {about}"));
+        text.push_str(&format!("  {name:width$} {about}\n"));
     }
 }
 
@@ -177,7 +174,7 @@ mod tests {
         let ps = commands()
             .find(|command| command.paths.contains(&"ps"))
             .unwrap();
-        let text = super::command("docker", "ps", ps, 79);
+        let text = command("docker", "ps", ps, 79);
         let expected = "Usage:  docker ps [OPTIONS]
 
 List containers

@@ -211,6 +211,8 @@ pub(crate) struct Response {
     connection: Connection,
     left: Left,
     fresh_chunk: bool,
+    /// The end of the body is the end of the connection.
+    to_the_end: bool,
 }
 
 impl Response {
@@ -234,6 +236,7 @@ impl Response {
             connection,
             left,
             fresh_chunk: true,
+            to_the_end: left == Left::End,
         }
     }
 
@@ -243,7 +246,7 @@ impl Response {
             .head
             .header("Connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        (self.left == Left::Done && !close).then_some(self.connection)
+        (self.left == Left::Done && !close && !self.to_the_end).then_some(self.connection)
     }
 
     /// Returns whether bytes wait that no poll would report.

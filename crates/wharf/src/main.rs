@@ -52,10 +52,8 @@ fn main() -> ExitCode {
         }
         _ => {
             arm("client");
-            {
-                drop((name, args));
-                1
-            }
+            let words: Vec<OsString> = std::env::args_os().collect();
+            cli::run(&words, std::env::vars_os().collect())
         }
     };
     ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))

@@ -6,7 +6,7 @@ use api::event::Event;
 
 use crate::error::{Error, Result};
 use crate::flags::{Parsed, quote};
-use crate::format::template::Template;
+use crate::format::template::{Over, Template};
 use crate::format::time::api_time;
 use crate::format::unescape;
 use crate::format::value::Value;
@@ -20,7 +20,7 @@ pub(crate) fn events(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let template = match format {
         "" | "json" => None,
         text => Some(
-            Template::parse("", &unescape(text)).map_err(|error| Error::Exit {
+            Template::parse(&unescape(text)).map_err(|error| Error::Exit {
                 text: format!("Error parsing format: {error}"),
                 code: 64,
             })?,
@@ -44,7 +44,7 @@ pub(crate) fn events(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     progress::each(&mut response, |value: Value| {
         let line = match (&template, format) {
             (Some(template), _) => template
-                .execute(&value)
+                .execute(&value, Over::Document)
                 .map_err(|error| Error::text(format!("failed to execute template: {error}")))?,
             (None, "json") => value.to_json(true),
             (None, _) => {

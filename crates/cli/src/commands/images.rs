@@ -53,6 +53,8 @@ pub(crate) fn list(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         columns: if digests { &with_digest } else { &plain },
         quiet: parsed.is_set("quiet").then_some("ID"),
         raw: RAW,
+        kind: "*formatter.imageContext",
+        complaint: "template parsing error",
         rows: images
             .iter()
             .flat_map(|image| rows(image, by_digest, truncate))
@@ -152,7 +154,7 @@ fn context(
         ("CreatedAt", Value::text(time::go_time(image.created))),
         ("Size", Value::text(size(image.size))),
         ("Containers", Value::text(containers)),
-        ("VirtualSize", Value::text(size(image.size))),
+        ("VirtualSize", Value::text(types::units::human_size(image.size, 4))),
         ("SharedSize", Value::text(size(image.shared_size))),
         ("UniqueSize", Value::text(size(unique))),
     ])
@@ -290,6 +292,8 @@ pub(crate) fn history(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         columns: &["ID", "CreatedSince", "CreatedBy", "Size", "Comment"],
         quiet: parsed.is_set("quiet").then_some("ID"),
         raw: "",
+        kind: "*image.historyContext",
+        complaint: "template parsing error",
         rows: layers.iter().map(context).collect(),
     };
     listing.show(session, parsed.text("format"))?;

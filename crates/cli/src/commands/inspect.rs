@@ -3,7 +3,7 @@
 use crate::commands::container_path;
 use crate::error::{Error, Result};
 use crate::flags::Parsed;
-use crate::format::template::Template;
+use crate::format::template::{Over, Template};
 use crate::format::unescape;
 use crate::format::value::{Value, indent};
 use crate::http::{Query, escape_path};
@@ -116,7 +116,7 @@ fn show(
     };
     let template = match format {
         "" | "json" => None,
-        text => Some(Template::parse("", &unescape(text)).map_err(parse_error)?),
+        text => Some(Template::parse(&unescape(text)).map_err(parse_error)?),
     };
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut failed = Vec::new();
@@ -132,7 +132,7 @@ fn show(
             let mut text = String::new();
             for bytes in &found {
                 let value: Value = crate::client::parse(bytes)?;
-                match template.execute_strict(&value) {
+                match template.execute(&value, Over::Document) {
                     Ok(line) => text.push_str(&(line + "\n")),
                     Err(error) => {
                         session.print("\n")?;

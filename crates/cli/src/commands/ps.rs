@@ -67,6 +67,8 @@ pub(crate) fn ps(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         columns: if size { &with_size } else { &with_size[..7] },
         quiet: parsed.is_set("quiet").then_some("ID"),
         raw: RAW,
+        kind: "*formatter.ContainerContext",
+        complaint: "failed to execute template",
         rows: containers
             .iter()
             .map(|container| context(container, truncate, size))

@@ -6,6 +6,7 @@ pub(crate) mod time;
 pub(crate) mod value;
 
 use crate::error::{Error, Result};
+use crate::format::template::{Over, Template};
 use crate::format::value::Value;
 use crate::session::Session;
 
@@ -19,6 +20,10 @@ pub(crate) struct Listing<'a> {
     pub(crate) quiet: Option<&'a str>,
     /// What `raw` prints, as a template.
     pub(crate) raw: &'a str,
+    /// What Go calls a row, for complaints.
+    pub(crate) kind: &'a str,
+    /// How a complaint of a template begins.
+    pub(crate) complaint: &'a str,
     /// The rows.
     pub(crate) rows: Vec<Value>,
 }
@@ -78,23 +83,20 @@ impl Listing<'_> {
 
     fn show_template(&self, session: &mut Session, text: &str, with_header: bool) -> Result<()> {
         let text = unescape(text);
-        let template = template::Template::parse("", &text)
+        let template = Template::parse(&text)
             .map_err(|error| Error::text(format!("failed to parse template: {error}")))?;
         let mut lines = String::new();
         if with_header {
-            let mut names: Vec<(String, Value)> = self
-                .headers
-                .iter()
-                .map(|(field, header)| ((*field).to_owned(), Value::text(*header)))
-                .collect();
-            names.push(("Label".to_owned(), Value::Null));
-            lines.push_str(&template.header(&Value::Object(names)).unwrap_or_default());
+            let mut names: Vec<(&str, Value)> =
+                self.headers.iter().map(|(field, header)| (*field, Value::text(*header))).collect();
+            names.push(("Label", Value::Null));
+            lines.push_str(&template.execute(&row(names), Over::Header).unwrap_or_default());
             lines.push('\n');
         }
         for row in &self.rows {
             let line = template
-                .execute(row)
-                .map_err(|error| Error::text(format!("failed to execute template: {error}")))?;
+                .execute(row, Over::Row(self.kind))
+                .map_err(|error| Error::text(format!("{}: {error}", self.complaint)))?;
             lines.push_str(&line);
             lines.push('\n');
         }

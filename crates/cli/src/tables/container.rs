@@ -200,7 +200,6 @@ const CREATE: &[Flag] = &[
     hidden("cpu-percent", Kind::Int, "CPU percent (Windows only)"),
     hidden("io-maxbandwidth", Kind::Bytes, "Maximum IO bandwidth limit for the system drive (Windows only)"),
     hidden("io-maxiops", Kind::Uint, "Maximum IOps limit for the system drive (Windows only)"),
-    hidden("use-api-socket", Kind::Switch, "Bind mount Docker API socket and required auth"),
 ];
 
 #[rustfmt::skip]
