@@ -154,7 +154,10 @@ fn context(
         ("CreatedAt", Value::text(time::go_time(image.created))),
         ("Size", Value::text(size(image.size))),
         ("Containers", Value::text(containers)),
-        ("VirtualSize", Value::text(types::units::human_size(image.size, 4))),
+        (
+            "VirtualSize",
+            Value::text(types::units::human_size(image.size, 4)),
+        ),
         ("SharedSize", Value::text(size(image.shared_size))),
         ("UniqueSize", Value::text(size(unique))),
     ])

@@ -87,10 +87,17 @@ impl Listing<'_> {
             .map_err(|error| Error::text(format!("failed to parse template: {error}")))?;
         let mut lines = String::new();
         if with_header {
-            let mut names: Vec<(&str, Value)> =
-                self.headers.iter().map(|(field, header)| (*field, Value::text(*header))).collect();
+            let mut names: Vec<(&str, Value)> = self
+                .headers
+                .iter()
+                .map(|(field, header)| (*field, Value::text(*header)))
+                .collect();
             names.push(("Label", Value::Null));
-            lines.push_str(&template.execute(&row(names), Over::Header).unwrap_or_default());
+            lines.push_str(
+                &template
+                    .execute(&row(names), Over::Header)
+                    .unwrap_or_default(),
+            );
             lines.push('\n');
         }
         for row in &self.rows {

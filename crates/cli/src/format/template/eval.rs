@@ -30,15 +30,36 @@ const OPTIONAL: [(&str, &str); 16] = [
 
 /// Fields that are maps in Go, and so print as `map[k:v]`; other objects print as `{v v}`.
 const MAPS: [&str; 18] = [
-    "Labels", "Annotations", "Tmpfs", "Sysctls", "StorageOpt", "Ports", "Networks", "PortBindings",
-    "ExposedPorts", "Volumes", "Data", "Options", "DriverOpts", "EndpointsConfig", "Details",
-    "Attributes", "Runtimes", "LogConfig.Config",
+    "Labels",
+    "Annotations",
+    "Tmpfs",
+    "Sysctls",
+    "StorageOpt",
+    "Ports",
+    "Networks",
+    "PortBindings",
+    "ExposedPorts",
+    "Volumes",
+    "Data",
+    "Options",
+    "DriverOpts",
+    "EndpointsConfig",
+    "Details",
+    "Attributes",
+    "Runtimes",
+    "LogConfig.Config",
 ];
 
 /// Null fields that are pointers in Go.
 const POINTERS: [&str; 8] = [
-    "PidsLimit", "MemorySwappiness", "OomKillDisable", "IPAMConfig", "Health", "Init",
-    "StopTimeout", "Platform",
+    "PidsLimit",
+    "MemorySwappiness",
+    "OomKillDisable",
+    "IPAMConfig",
+    "Health",
+    "Init",
+    "StopTimeout",
+    "Platform",
 ];
 
 /// A value, and how its kind shows: the field that it came from.
@@ -51,7 +72,10 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn new(value: Value) -> Self {
-        Self { value, field: String::new() }
+        Self {
+            value,
+            field: String::new(),
+        }
     }
 }
 
@@ -70,11 +94,7 @@ struct Machine<'a> {
 }
 
 /// Executes a template.
-pub(super) fn execute(
-    template: &Template,
-    data: &Value,
-    over: Over<'_>,
-) -> Result<String, String> {
+pub(super) fn execute(template: &Template, data: &Value, over: Over<'_>) -> Result<String, String> {
     let root = Item::new(data.clone());
     let mut machine = Machine {
         template,
@@ -93,7 +113,9 @@ impl Machine<'_> {
         let text = &self.template.text;
         let before = &text[..at.min(text.len())];
         let line = before.matches('\n').count() + 1;
-        let column = before.rfind('\n').map_or(before.len(), |newline| before.len() - newline - 1);
+        let column = before
+            .rfind('\n')
+            .map_or(before.len(), |newline| before.len() - newline - 1);
         // Go cuts long excerpts.
         let shown = if shown.chars().count() > 20 {
             format!("{}...", shown.chars().take(20).collect::<String>())
@@ -117,15 +139,27 @@ impl Machine<'_> {
                     }
                     Flow::Go
                 }
-                Node::If { pipe, then, otherwise } => {
+                Node::If {
+                    pipe,
+                    then,
+                    otherwise,
+                } => {
                     let mark = self.variables.len();
                     let item = self.pipe(pipe, dot)?;
-                    let branch = if is_true(&item.value) { then } else { otherwise };
+                    let branch = if is_true(&item.value) {
+                        then
+                    } else {
+                        otherwise
+                    };
                     let flow = self.walk(branch, dot)?;
                     self.variables.truncate(mark);
                     flow
                 }
-                Node::With { pipe, then, otherwise } => {
+                Node::With {
+                    pipe,
+                    then,
+                    otherwise,
+                } => {
                     let mark = self.variables.len();
                     let item = self.pipe(pipe, dot)?;
                     let flow = if is_true(&item.value) {
@@ -136,7 +170,11 @@ impl Machine<'_> {
                     self.variables.truncate(mark);
                     flow
                 }
-                Node::Range { pipe, body, otherwise } => self.range(pipe, body, otherwise, dot)?,
+                Node::Range {
+                    pipe,
+                    body,
+                    otherwise,
+                } => self.range(pipe, body, otherwise, dot)?,
                 Node::Call { name, pipe, at } => {
                     self.call(name, pipe.as_ref(), *at, dot)?;
                     Flow::Go
@@ -194,10 +232,18 @@ impl Machine<'_> {
                 .collect(),
             Value::Object(mut entries) => {
                 entries.sort_by(|a, b| a.0.cmp(&b.0));
-                entries.into_iter().map(|(key, value)| (Value::String(key), Item::new(value))).collect()
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (Value::String(key), Item::new(value)))
+                    .collect()
             }
             Value::Number(text) => (0..text.parse::<u32>().unwrap_or(0).min(1 << 20))
-                .map(|n| (Value::Number(n.to_string()), Item::new(Value::Number(n.to_string()))))
+                .map(|n| {
+                    (
+                        Value::Number(n.to_string()),
+                        Item::new(Value::Number(n.to_string())),
+                    )
+                })
                 .collect(),
             Value::Null => Vec::new(),
             value => {
@@ -230,7 +276,11 @@ impl Machine<'_> {
     }
 
     fn set(&mut self, name: &str, item: Item, assigns: bool) {
-        let known = self.variables.iter_mut().rev().find(|(known, _)| known == name);
+        let known = self
+            .variables
+            .iter_mut()
+            .rev()
+            .find(|(known, _)| known == name);
         match known {
             Some((_, old)) if assigns => *old = item,
             _ => self.variables.push((name.to_owned(), item)),
@@ -259,7 +309,9 @@ impl Machine<'_> {
         dot: &Item,
         piped: Option<Item>,
     ) -> Result<Item, String> {
-        let Some(first) = command.words.first() else { return Ok(Item::new(Value::Null)) };
+        let Some(first) = command.words.first() else {
+            return Ok(Item::new(Value::Null));
+        };
         let rest = &command.words[1..];
         if let OperandKind::Function(name) = &first.kind {
             // `and` and `or` look no further than they need.
@@ -273,7 +325,11 @@ impl Machine<'_> {
             arguments.extend(piped);
             let items = functions::call(name, arguments, self.over == Over::Header);
             let item = items.map_err(|what| {
-                self.complain(command.at, &command.to_string(), &format!("error calling {name}: {what}"))
+                self.complain(
+                    command.at,
+                    &command.to_string(),
+                    &format!("error calling {name}: {what}"),
+                )
             })?;
             return self.fields(item, first);
         }
@@ -312,7 +368,10 @@ impl Machine<'_> {
         }
         let [key] = &arguments[..] else {
             let shown = operand.to_string();
-            let what = format!("wrong number of args for {name}: want 1 got {}", arguments.len());
+            let what = format!(
+                "wrong number of args for {name}: want 1 got {}",
+                arguments.len()
+            );
             return Err(self.complain(operand.at, &shown, &what));
         };
         let key = show(key);
@@ -320,7 +379,11 @@ impl Machine<'_> {
             let last = key.rsplit('.').next().unwrap_or_default();
             return Ok(Item::new(Value::String(last.replace(['-', '_'], " "))));
         }
-        let found = dot.value.get(name).and_then(|labels| labels.get(&key)).cloned();
+        let found = dot
+            .value
+            .get(name)
+            .and_then(|labels| labels.get(&key))
+            .cloned();
         Ok(Item::new(found.unwrap_or_else(|| Value::text(""))))
     }
 
@@ -377,7 +440,11 @@ impl Machine<'_> {
                 None => self.missing(&item, name, operand)?,
             };
             let qualified = format!("{}.{name}", item.field);
-            let field = if MAPS.contains(&qualified.as_str()) { qualified } else { name.clone() };
+            let field = if MAPS.contains(&qualified.as_str()) {
+                qualified
+            } else {
+                name.clone()
+            };
             item = Item { value, field };
         }
         Ok(item)
@@ -393,7 +460,11 @@ impl Machine<'_> {
             }
             (Over::Document, Value::Object(_)) => {
                 if let Some((_, zero)) = OPTIONAL.iter().find(|(known, _)| *known == name) {
-                    return Ok(if zero.is_empty() { Value::text("") } else { Value::Null });
+                    return Ok(if zero.is_empty() {
+                        Value::text("")
+                    } else {
+                        Value::Null
+                    });
                 }
                 if is_map(&item.field) {
                     return Ok(Value::Null);
@@ -401,12 +472,16 @@ impl Machine<'_> {
                 complain(&format!("map has no entry for key \"{name}\""))
             }
             (_, Value::Null) if is_map(&item.field) || item.field.is_empty() => Ok(Value::Null),
-            (_, Value::Null) if POINTERS.contains(&item.field.as_str()) || item.field.starts_with('n') => {
+            (_, Value::Null)
+                if POINTERS.contains(&item.field.as_str()) || item.field.starts_with('n') =>
+            {
                 complain(&format!("nil pointer evaluating interface {{}}.{name}"))
             }
             // A value that is absent stays absent: Go prints <no value>.
             (_, Value::Null) => Ok(Value::Null),
-            _ => complain(&format!("can't evaluate field {name} in type interface {{}}")),
+            _ => complain(&format!(
+                "can't evaluate field {name} in type interface {{}}"
+            )),
         }
     }
 }
@@ -435,7 +510,9 @@ fn lookup(value: &Value, name: &str) -> Option<Value> {
 
 /// Returns where the last command of a pipeline stands, and how it reads.
 fn last(pipe: &Pipe) -> (usize, String) {
-    pipe.commands.last().map_or((0, String::new()), |command| (command.at, command.to_string()))
+    pipe.commands.last().map_or((0, String::new()), |command| {
+        (command.at, command.to_string())
+    })
 }
 
 /// Go's truth: not false, not 0, not empty, not nil.
@@ -467,7 +544,10 @@ pub(super) fn show(item: &Item) -> String {
 
 fn show_value(value: &Value, field: &str) -> String {
     match value {
-        Value::Null => show(&Item { value: Value::Null, field: field.to_owned() }),
+        Value::Null => show(&Item {
+            value: Value::Null,
+            field: field.to_owned(),
+        }),
         Value::Bool(value) => value.to_string(),
         Value::Number(text) | Value::String(text) => text.clone(),
         Value::Array(values) => {

@@ -9,7 +9,10 @@ use crate::format::value::Value;
 pub(super) fn call(name: &str, arguments: Vec<Item>, header: bool) -> Result<Item, String> {
     // The names of columns are left alone.
     if header
-        && matches!(name, "json" | "split" | "join" | "title" | "lower" | "upper" | "truncate")
+        && matches!(
+            name,
+            "json" | "split" | "join" | "title" | "lower" | "upper" | "truncate"
+        )
         && let Some(first) = arguments.first()
     {
         return Ok(first.clone());
@@ -20,7 +23,9 @@ pub(super) fn call(name: &str, arguments: Vec<Item>, header: bool) -> Result<Ite
         if count == wanted {
             Ok(())
         } else {
-            Err(format!("wrong number of args for {name}: want {wanted} got {count}"))
+            Err(format!(
+                "wrong number of args for {name}: want {wanted} got {count}"
+            ))
         }
     };
     let value = match name {
@@ -46,8 +51,10 @@ pub(super) fn call(name: &str, arguments: Vec<Item>, header: bool) -> Result<Ite
             let Value::Array(values) = &arguments[0].value else {
                 return Err("expected a list".to_owned());
             };
-            let parts: Vec<String> =
-                values.iter().map(|value| show(&Item::new(value.clone()))).collect();
+            let parts: Vec<String> = values
+                .iter()
+                .map(|value| show(&Item::new(value.clone())))
+                .collect();
             Value::String(parts.join(&text(1)))
         }
         "pad" => {
@@ -64,7 +71,9 @@ pub(super) fn call(name: &str, arguments: Vec<Item>, header: bool) -> Result<Ite
             needs(2)?;
             let mut whole = text(0);
             let most = integer(&arguments, 1).unwrap_or(0);
-            let cut = (0..=most.min(whole.len())).rev().find(|at| whole.is_char_boundary(*at));
+            let cut = (0..=most.min(whole.len()))
+                .rev()
+                .find(|at| whole.is_char_boundary(*at));
             whole.truncate(cut.unwrap_or(0));
             Value::String(whole)
         }
@@ -133,27 +142,44 @@ fn index(arguments: &[Item]) -> Result<Item, String> {
         let value = match (&item.value, &key.value) {
             (Value::Array(values), Value::Number(text)) => {
                 let found = text.parse::<usize>().ok().and_then(|at| values.get(at));
-                found.cloned().ok_or_else(|| format!("index out of range: {text}"))?
+                found
+                    .cloned()
+                    .ok_or_else(|| format!("index out of range: {text}"))?
             }
-            (Value::Object(_), Value::String(name)) => {
-                item.value.get(name).cloned().unwrap_or_else(|| Value::text(""))
-            }
+            (Value::Object(_), Value::String(name)) => item
+                .value
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| Value::text("")),
             (Value::Object(_), _) => {
-                return Err(format!("value has type {}; should be string", type_name(&key.value)));
+                return Err(format!(
+                    "value has type {}; should be string",
+                    type_name(&key.value)
+                ));
             }
             (Value::Array(_), _) => {
-                return Err(format!("cannot index slice/array with type {}", type_name(&key.value)));
+                return Err(format!(
+                    "cannot index slice/array with type {}",
+                    type_name(&key.value)
+                ));
             }
             (Value::Null, _) => Value::text(""),
             (value, _) => return Err(format!("can't index item of type {}", type_name(value))),
         };
-        item = Item { value, field: "index".to_owned() };
+        item = Item {
+            value,
+            field: "index".to_owned(),
+        };
     }
     Ok(item)
 }
 
 fn slice(arguments: &[Item]) -> Result<Value, String> {
-    let from = if arguments.len() > 1 { integer(arguments, 1).ok_or("cannot index slice")? } else { 0 };
+    let from = if arguments.len() > 1 {
+        integer(arguments, 1).ok_or("cannot index slice")?
+    } else {
+        0
+    };
     match arguments.first().map(|item| &item.value) {
         Some(Value::String(text)) => {
             let to = if arguments.len() > 2 {
@@ -161,7 +187,9 @@ fn slice(arguments: &[Item]) -> Result<Value, String> {
             } else {
                 text.len()
             };
-            let part = text.get(from..to).ok_or_else(|| format!("index out of range: {}", to.max(from)))?;
+            let part = text
+                .get(from..to)
+                .ok_or_else(|| format!("index out of range: {}", to.max(from)))?;
             Ok(Value::text(part))
         }
         Some(Value::Array(values)) => {
@@ -170,7 +198,9 @@ fn slice(arguments: &[Item]) -> Result<Value, String> {
             } else {
                 values.len()
             };
-            let part = values.get(from..to).ok_or_else(|| format!("index out of range: {}", to.max(from)))?;
+            let part = values
+                .get(from..to)
+                .ok_or_else(|| format!("index out of range: {}", to.max(from)))?;
             Ok(Value::Array(part.to_vec()))
         }
         Some(value) => Err(format!("can't slice item of type {}", type_name(value))),
@@ -219,7 +249,10 @@ fn compare(name: &str, arguments: &[Item]) -> Result<Value, String> {
         return Ok(Value::Bool(false));
     }
     let [second] = rest else {
-        return Err(format!("wrong number of args for {name}: want 2 got {}", arguments.len()));
+        return Err(format!(
+            "wrong number of args for {name}: want 2 got {}",
+            arguments.len()
+        ));
     };
     let order = order(&first.value, &second.value)?;
     Ok(Value::Bool(match name {
@@ -296,7 +329,10 @@ fn printf(arguments: &[Item]) -> Result<String, String> {
             while let Some(digit) = chars.next_if(char::is_ascii_digit) {
                 digits.push(digit);
             }
-            digits.parse::<usize>().ok().map(|number| number.min(10_000))
+            digits
+                .parse::<usize>()
+                .ok()
+                .map(|number| number.min(10_000))
         };
         let width = number();
         let dot = format_dot(&mut chars);
@@ -383,14 +419,18 @@ fn verb_text(verb: char, item: &Item, precision: Option<usize>, plus: bool) -> S
             ('X', Some(number)) => format!("{number:X}"),
             ('o', Some(number)) => format!("{number:o}"),
             ('b', Some(number)) => format!("{number:b}"),
-            (_, Some(number)) => {
-                u32::try_from(number).ok().and_then(char::from_u32).unwrap_or('\u{fffd}').to_string()
-            }
+            (_, Some(number)) => u32::try_from(number)
+                .ok()
+                .and_then(char::from_u32)
+                .unwrap_or('\u{fffd}')
+                .to_string(),
             (_, None) => bad(),
         },
         ('x', Value::String(text)) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
         ('f', Value::Number(text)) => match text.parse::<f64>() {
-            Ok(number) if text.contains(['.', 'e']) => format!("{number:.*}", precision.unwrap_or(6)),
+            Ok(number) if text.contains(['.', 'e']) => {
+                format!("{number:.*}", precision.unwrap_or(6))
+            }
             _ => bad(),
         },
         ('g', Value::Number(text)) if text.contains(['.', 'e']) => text.clone(),

@@ -65,7 +65,11 @@ pub(super) fn lex(text: &str) -> Result<Vec<Token>, String> {
             part = part.trim_end_matches([' ', '\t', '\r', '\n']);
         }
         if !part.is_empty() {
-            tokens.push(Token { kind: Kind::Text(part.to_owned()), at, line: line_of(text, at) });
+            tokens.push(Token {
+                kind: Kind::Text(part.to_owned()),
+                at,
+                line: line_of(text, at),
+            });
         }
         if open == text.len() {
             break;
@@ -99,7 +103,11 @@ fn lex_action(
             None => complain("comment ends before closing delimiter".to_owned()),
         };
     }
-    tokens.push(Token { kind: Kind::Open, at: open, line });
+    tokens.push(Token {
+        kind: Kind::Open,
+        at: open,
+        line,
+    });
     let mut at = start;
     let mut depth = 0_usize;
     loop {
@@ -108,7 +116,11 @@ fn lex_action(
             if depth > 0 {
                 return complain("unclosed left paren".to_owned());
             }
-            tokens.push(Token { kind: Kind::Close, at, line: line_of(text, at) });
+            tokens.push(Token {
+                kind: Kind::Close,
+                at,
+                line: line_of(text, at),
+            });
             return Ok((at + length, trims));
         }
         let (kind, length) = match next_token(rest) {
@@ -124,7 +136,11 @@ fn lex_action(
             Kind::CloseParen => depth -= 1,
             _ => {}
         }
-        tokens.push(Token { kind, at, line: line_of(text, at) });
+        tokens.push(Token {
+            kind,
+            at,
+            line: line_of(text, at),
+        });
         at += length;
     }
 }
@@ -145,8 +161,14 @@ fn is_word(c: char) -> bool {
 
 /// Reads one token; `None` = the text is over.
 fn next_token(rest: &str) -> Result<Option<(Kind, usize)>, String> {
-    let Some(first) = rest.chars().next() else { return Ok(None) };
-    let word_end = |from: usize| rest[from..].find(|c| !is_word(c)).map_or(rest.len(), |n| from + n);
+    let Some(first) = rest.chars().next() else {
+        return Ok(None);
+    };
+    let word_end = |from: usize| {
+        rest[from..]
+            .find(|c| !is_word(c))
+            .map_or(rest.len(), |n| from + n)
+    };
     let found = match first {
         ' ' | '\t' | '\r' | '\n' => {
             let trimmed = rest.trim_start_matches([' ', '\t', '\r', '\n']);
@@ -197,14 +219,20 @@ fn next_token(rest: &str) -> Result<Option<(Kind, usize)>, String> {
 fn number(rest: &str) -> (Kind, usize) {
     let body = rest.trim_start_matches(['+', '-']);
     let signs = rest.len() - body.len();
-    let end = body.find(|c: char| !(is_word(c) || c == '.')).unwrap_or(body.len());
+    let end = body
+        .find(|c: char| !(is_word(c) || c == '.'))
+        .unwrap_or(body.len());
     let length = (signs + end).max(1);
     (Kind::Number(rest[..length].to_owned()), length)
 }
 
 fn quoted(rest: &str, quote: char) -> Result<(Kind, usize), String> {
     let raw = quote == '`';
-    let name = if raw { "raw quoted string" } else { "quoted string" };
+    let name = if raw {
+        "raw quoted string"
+    } else {
+        "quoted string"
+    };
     let mut text = String::new();
     let mut chars = rest.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {

@@ -35,7 +35,11 @@ impl Template {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let tokens = lex::lex(text)?;
         let (nodes, defined) = parse::parse(tokens)?;
-        Ok(Self { text: text.to_owned(), nodes, defined })
+        Ok(Self {
+            text: text.to_owned(),
+            nodes,
+            defined,
+        })
     }
 
     /// Executes over `data`. The error is Go's text.
@@ -76,7 +80,10 @@ mod tests {
             ("{{.Config.Labels}}", "map[a:1 b:2]"),
             ("{{.HostConfig.Binds}}{{.HostConfig.PidsLimit}}", "[]<nil>"),
             ("{{.HostConfig.LogConfig}}", "{json-file map[]}"),
-            ("{{index .Config.Labels \"x\"}}|{{index .Config.Labels \"a\"}}", "|1"),
+            (
+                "{{index .Config.Labels \"x\"}}|{{index .Config.Labels \"a\"}}",
+                "|1",
+            ),
             (
                 "{{range $k, $v := .NetworkSettings.Networks}}{{$k}}={{$v.NetworkID}}{{end}}",
                 "none=n1",
@@ -87,32 +94,65 @@ mod tests {
             ),
             ("{{json .Config.Labels}}", r#"{"a":"1","b":"2"}"#),
             ("{{len .Config.Env}}{{len .Name}}", "23"),
-            ("{{eq .State.Pid 0}} {{eq .Name \"a\" \"/s1\"}}", "true true"),
+            (
+                "{{eq .State.Pid 0}} {{eq .Name \"a\" \"/s1\"}}",
+                "true true",
+            ),
             ("{{and 1 0}} {{or 0 \"x\"}} {{not 1}}", "0 x false"),
             ("{{with .Config}}{{.Image}}{{end}}", "busybox"),
             ("{{/* c */}}x {{- \"y\" -}} z", "xyz"),
             ("{{split .Name \"s\"}}", "[/ 1]"),
             ("{{join .Config.Env \",\"}}", "PATH=/bin,A=1"),
-            ("{{title \"abc def\"}} {{truncate .Name 2}} {{pad \"x\" 2 3}}|", "Abc Def /s   x   |"),
+            (
+                "{{title \"abc def\"}} {{truncate .Name 2}} {{pad \"x\" 2 3}}|",
+                "Abc Def /s   x   |",
+            ),
             ("{{println \"a\" 1}}", "a 1\n"),
-            ("{{range .Config.Env}}{{.}};{{else}}none{{end}}", "PATH=/bin;A=1;"),
-            ("{{range .NetworkSettings.Ports}}x{{else}}none{{end}}", "none"),
-            ("{{range $i, $e := .Config.Env}}{{if eq $i 1}}{{break}}{{end}}{{$e}}{{end}}", "PATH=/bin"),
-            ("{{range .Config.Env}}{{if eq . \"A=1\"}}{{continue}}{{end}}{{.}}{{end}}", "PATH=/bin"),
-            ("{{slice .Name 1 2}} {{index .Args 0}} {{lt 1 2}}", "s 1000 true"),
+            (
+                "{{range .Config.Env}}{{.}};{{else}}none{{end}}",
+                "PATH=/bin;A=1;",
+            ),
+            (
+                "{{range .NetworkSettings.Ports}}x{{else}}none{{end}}",
+                "none",
+            ),
+            (
+                "{{range $i, $e := .Config.Env}}{{if eq $i 1}}{{break}}{{end}}{{$e}}{{end}}",
+                "PATH=/bin",
+            ),
+            (
+                "{{range .Config.Env}}{{if eq . \"A=1\"}}{{continue}}{{end}}{{.}}{{end}}",
+                "PATH=/bin",
+            ),
+            (
+                "{{slice .Name 1 2}} {{index .Args 0}} {{lt 1 2}}",
+                "s 1000 true",
+            ),
             ("{{$x := 1}}{{$x = 2}}{{$x}}", "2"),
-            ("{{define \"a\"}}A{{.}}{{end}}{{template \"a\" .Name}}", "A/s1"),
+            (
+                "{{define \"a\"}}A{{.}}{{end}}{{template \"a\" .Name}}",
+                "A/s1",
+            ),
             ("{{block \"b\" .Id}}<{{.}}>{{end}}", "<abc>"),
             ("}}", "}}"),
-            ("{{html \"<a>\"}} {{urlquery \"a b\"}} {{js \"a'b\"}}", "&lt;a&gt; a+b a\\'b"),
+            (
+                "{{html \"<a>\"}} {{urlquery \"a b\"}} {{js \"a'b\"}}",
+                "&lt;a&gt; a+b a\\'b",
+            ),
             ("{{.NetworkSettings.Networks.none.NetworkID}}", "n1"),
             (
                 "{{if .State.Running}}r{{else if eq .State.Status \"exited\"}}e{{else}}o{{end}}",
                 "e",
             ),
-            ("{{.State.Health}} {{$.Name}} {{(index .Config.Env 1) | lower}}", "<nil> /s1 a=1"),
+            (
+                "{{.State.Health}} {{$.Name}} {{(index .Config.Env 1) | lower}}",
+                "<nil> /s1 a=1",
+            ),
             ("{{printf \"%d\" \"x\"}}", "%!d(string=x)"),
-            ("{{with $e := .State.Error}}{{$e}}{{else}}fine{{end}}", "fine"),
+            (
+                "{{with $e := .State.Error}}{{$e}}{{else}}fine{{end}}",
+                "fine",
+            ),
         ] {
             assert_eq!(run(template).as_deref(), Ok(expected), "{template}");
         }
@@ -121,7 +161,10 @@ mod tests {
     #[test]
     fn complaints_are_go_s() {
         for (template, expected) in [
-            ("{{.Nope}}", ":1:2: executing \"\" at <.Nope>: map has no entry for key \"Nope\""),
+            (
+                "{{.Nope}}",
+                ":1:2: executing \"\" at <.Nope>: map has no entry for key \"Nope\"",
+            ),
             (
                 "{{.State.Nope}}",
                 ":1:8: executing \"\" at <.State.Nope>: map has no entry for key \"Nope\"",
@@ -147,16 +190,29 @@ mod tests {
             ("{{\"a", ":1: unterminated quoted string"),
             ("{{.State.Status}", ":1: bad character U+007D '}'"),
             ("{{ .A B }}", ":1: function \"B\" not defined"),
-            ("{{1 2}}", ":1:2: executing \"\" at <1>: can't give argument to non-function 1"),
-            ("{{range .X}}{{end}}", ":1:8: executing \"\" at <.X>: map has no entry for key \"X\""),
+            (
+                "{{1 2}}",
+                ":1:2: executing \"\" at <1>: can't give argument to non-function 1",
+            ),
+            (
+                "{{range .X}}{{end}}",
+                ":1:8: executing \"\" at <.X>: map has no entry for key \"X\"",
+            ),
         ] {
-            assert_eq!(run(template).unwrap_err(), format!("template: {expected}"), "{template}");
+            assert_eq!(
+                run(template).unwrap_err(),
+                format!("template: {expected}"),
+                "{template}"
+            );
         }
     }
 
     #[test]
     fn nothing_typed_makes_it_panic() {
-        let pieces = ["{{", "}}", ".", "A", " ", "|", "(", ")", "\"", "range", "if", "end", "$x", ":=", "1", ",", "-", "`", "else", "define"];
+        let pieces = [
+            "{{", "}}", ".", "A", " ", "|", "(", ")", "\"", "range", "if", "end", "$x", ":=", "1",
+            ",", "-", "`", "else", "define",
+        ];
         let mut seed: u64 = 7;
         for _ in 0..20_000 {
             let mut text = String::from("{{");

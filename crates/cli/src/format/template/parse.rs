@@ -13,13 +13,29 @@ pub(super) enum Node {
     /// `{{pipeline}}`
     Action(Pipe),
     /// `{{if}}`
-    If { pipe: Pipe, then: Vec<Node>, otherwise: Vec<Node> },
+    If {
+        pipe: Pipe,
+        then: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
     /// `{{with}}`
-    With { pipe: Pipe, then: Vec<Node>, otherwise: Vec<Node> },
+    With {
+        pipe: Pipe,
+        then: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
     /// `{{range}}`
-    Range { pipe: Pipe, body: Vec<Node>, otherwise: Vec<Node> },
+    Range {
+        pipe: Pipe,
+        body: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
     /// `{{template "name" pipeline}}`
-    Call { name: String, pipe: Option<Pipe>, at: usize },
+    Call {
+        name: String,
+        pipe: Option<Pipe>,
+        at: usize,
+    },
     /// `{{break}}`
     Break,
     /// `{{continue}}`
@@ -90,7 +106,13 @@ pub(super) type Defined = BTreeMap<String, Vec<Node>>;
 
 /// Parses tokens.
 pub(super) fn parse(tokens: Vec<Token>) -> Result<(Vec<Node>, Defined), String> {
-    let mut parser = Parser { tokens, next: 0, defined: BTreeMap::new(), loops: 0, depth: 0 };
+    let mut parser = Parser {
+        tokens,
+        next: 0,
+        defined: BTreeMap::new(),
+        loops: 0,
+        depth: 0,
+    };
     let mut nodes = Vec::new();
     while parser.next < parser.tokens.len() {
         match parser.node(&mut nodes)? {
@@ -153,7 +175,10 @@ impl Parser {
             Some(Kind::Word(word)) => word.clone(),
             _ => String::new(),
         };
-        let special = ["if", "with", "range", "end", "else", "define", "block", "template", "break", "continue"];
+        let special = [
+            "if", "with", "range", "end", "else", "define", "block", "template", "break",
+            "continue",
+        ];
         if !special.contains(&word.as_str()) {
             let pipe = self.pipe("command", &Kind::Close)?;
             nodes.push(Node::Action(pipe));
@@ -192,7 +217,11 @@ impl Parser {
                 let pipe = self.pipe("block clause", &Kind::Close)?;
                 let (body, _) = self.list(&["end"])?;
                 self.defined.insert(name.clone(), body);
-                nodes.push(Node::Call { name, pipe: Some(pipe), at });
+                nodes.push(Node::Call {
+                    name,
+                    pipe: Some(pipe),
+                    at,
+                });
             }
             "template" => {
                 let at = self.position();
@@ -211,7 +240,11 @@ impl Parser {
                 if self.loops == 0 {
                     return Err(self.complain(&format!("{{{{{word}}}}} outside {{{{range}}}}")));
                 }
-                nodes.push(if word == "break" { Node::Break } else { Node::Continue });
+                nodes.push(if word == "break" {
+                    Node::Break
+                } else {
+                    Node::Continue
+                });
             }
         }
         Ok(None)
@@ -279,9 +312,21 @@ impl Parser {
             Ended::ElseWith(inner) => vec![self.control(&inner)?],
         };
         Ok(match word {
-            "if" => Node::If { pipe, then, otherwise },
-            "with" => Node::With { pipe, then, otherwise },
-            _ => Node::Range { pipe, body: then, otherwise },
+            "if" => Node::If {
+                pipe,
+                then,
+                otherwise,
+            },
+            "with" => Node::With {
+                pipe,
+                then,
+                otherwise,
+            },
+            _ => Node::Range {
+                pipe,
+                body: then,
+                otherwise,
+            },
         })
     }
 
@@ -328,7 +373,9 @@ impl Parser {
             Some(Kind::Comma) => "\",\"".to_owned(),
             Some(Kind::Assign) => "\"=\"".to_owned(),
             Some(Kind::Declare) => "\":=\"".to_owned(),
-            Some(Kind::Word(word) | Kind::Number(word) | Kind::Variable(word)) => format!("<{word}>"),
+            Some(Kind::Word(word) | Kind::Number(word) | Kind::Variable(word)) => {
+                format!("<{word}>")
+            }
             Some(Kind::Field(name)) => format!("<.{name}>"),
             Some(_) => "<.>".to_owned(),
         };
@@ -436,7 +483,9 @@ impl std::fmt::Display for Operand {
         match &self.kind {
             OperandKind::Dot if self.fields.is_empty() => f.write_str(".")?,
             OperandKind::Dot => {}
-            OperandKind::Variable(name) | OperandKind::Function(name) | OperandKind::Number(name) => {
+            OperandKind::Variable(name)
+            | OperandKind::Function(name)
+            | OperandKind::Number(name) => {
                 f.write_str(name)?;
             }
             OperandKind::String(text) => f.write_str(&crate::flags::quote(text))?,
@@ -453,7 +502,9 @@ impl std::fmt::Display for Operand {
                 f.write_str(")")?;
             }
         }
-        self.fields.iter().try_for_each(|field| write!(f, ".{field}"))
+        self.fields
+            .iter()
+            .try_for_each(|field| write!(f, ".{field}"))
     }
 }
 
