@@ -203,6 +203,14 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_holds_nobody_up() {
+        let mut writer = Writer::open(Path::new("/dev/full"), UNLIMITED).unwrap();
+        push(&mut writer, 0..10);
+        push(&mut writer, 10..11);
+        assert_eq!(writer.lost(), 11);
+    }
+
+    #[test]
     fn one_watcher_serves_all_followers() {
         let (a, b) = (Dir::new("watch-a"), Dir::new("watch-b"));
         let watcher = Watcher::new().unwrap();

@@ -8,6 +8,7 @@ use logs::{Limits, Writer};
 use runtime::CreateRequest;
 use sys::poll::{Interest, Poll};
 use sys::socket::Kind;
+use types::Mount;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -25,6 +26,8 @@ const BACKLOG: i32 = 8;
 pub(crate) struct Container {
     id: String,
     dir: PathBuf,
+    /// It is removed when it ends: its record must outlive a daemon, not the machine.
+    is_volatile: bool,
     socket: SocketPath,
     listener: Watched,
     runtime: runtime::Container,
@@ -57,6 +60,8 @@ impl Container {
             return Err(Error::NoDescriptor);
         }
         let dir = PathBuf::from(&create.dir);
+        // An earlier life's must not be taken for this one's.
+        let _usually_absent = std::fs::remove_file(dir.join(EXIT_RECORD));
         let log = open_log(&dir, &create)?;
         let (socket, listener) = listen(Path::new(&create.socket), poll)?;
         let process = create.spec.process.get_or_insert_default();
@@ -100,6 +105,7 @@ impl Container {
         Ok(Self {
             id,
             dir,
+            is_volatile: matches!(create.root, Mount::Overlay { volatile: true, .. }),
             socket,
             listener,
             runtime,
@@ -222,8 +228,14 @@ impl Container {
             finished_ns: ended.time_ns,
         };
         let bytes = serde_json::to_vec(&exit).expect("a flat record has no failing serializer");
+        let path = self.dir.join(EXIT_RECORD);
+        let write = if self.is_volatile {
+            sys::durable::replace_volatile
+        } else {
+            sys::durable::replace
+        };
         // With a broken disk the connected daemon still hears of it.
-        let _told_anyway = sys::durable::replace(&self.dir.join(EXIT_RECORD), &bytes, 0o600);
+        let _told_anyway = write(&path, &bytes, 0o600);
         state_log::append(&self.dir, "die", exit.code, exit.finished_ns);
         let _tried_again_by_destroy = self.runtime.cgroup().kill();
         self.phase = Phase::Stopped;

@@ -13,7 +13,7 @@ mod tests {
 
     use shim::protocol::{Attach, Event, Exit, Log, Phase, Reply, Request};
 
-    use super::rig::{Keeper, SIGKILL, attach, exec, payload, read_all};
+    use super::rig::{Keeper, SIGKILL, attach, exec, payload, read_all, wait_readable};
 
     #[test]
     fn root_runs_to_the_exit_code() {
@@ -302,6 +302,33 @@ mod tests {
         assert_eq!(std::fs::read_to_string(inside).unwrap(), "here\n");
         keeper.delete();
         assert!(read_all(client).is_empty());
+    }
+
+    #[test]
+    fn root_a_killed_shim_takes_its_container_with_it() {
+        let mut keeper = Keeper::new("sleep 100");
+        keeper.create();
+        keeper.ask(Request::Start);
+        let init = sys::pidfd::open(keeper.status().pid).unwrap();
+        keeper.kill();
+        // The death signal came; the zombie is reaped by whoever reaps orphans here.
+        wait_readable(init.as_fd());
+        // The daemon's work, of which this is all that is left.
+        keeper.remove_groups();
+        std::fs::remove_file(&keeper.create.socket).unwrap();
+        keeper.assert_nothing_left();
+    }
+
+    #[test]
+    fn root_a_container_for_one_run_is_recorded_too() {
+        let mut keeper = Keeper::new("exit 2");
+        keeper.make_volatile();
+        keeper.create();
+        keeper.ask(Request::Start);
+        keeper.leave();
+        assert_eq!(keeper.wait(), 0);
+        let record: Exit = serde_json::from_slice(&keeper.file("exit.json")).unwrap();
+        assert_eq!(record.code, 2);
     }
 
     #[test]

@@ -192,6 +192,35 @@ impl Keeper {
         sys::pidfd::wait(self.child.pidfd.as_fd()).unwrap().code()
     }
 
+    /// The shim dies.
+    pub(crate) fn kill(&mut self) {
+        sys::pidfd::send_signal(&self.child.pidfd, SIGKILL).unwrap();
+        assert_eq!(self.wait(), 128 + SIGKILL);
+    }
+
+    /// Removes the container's cgroup, whose processes are ending.
+    pub(crate) fn remove_groups(&self) {
+        let topology = cgroup::Topology::detect().unwrap();
+        let path = format!("/wharf-shim-test/{}", self.id);
+        cgroup::Group::open(&topology, &path)
+            .unwrap()
+            .destroy()
+            .unwrap();
+    }
+
+    /// Puts an overlay over the root, as for `--rm`.
+    pub(crate) fn make_volatile(&mut self) {
+        for name in ["upper", "work"] {
+            fs::create_dir_all(self.dir.join(name)).unwrap();
+        }
+        self.create.root = Mount::Overlay {
+            lower: vec![self.dir.join("root")],
+            upper: self.dir.join("upper"),
+            work: self.dir.join("work"),
+            volatile: true,
+        };
+    }
+
     /// Deletes the container; the shim ends, and nothing is left.
     pub(crate) fn delete(mut self) {
         self.ask(Request::Delete);
@@ -224,8 +253,8 @@ impl Drop for Keeper {
     }
 }
 
-/// Waits for something to read; a test that would hang fails.
-fn wait_readable(fd: BorrowedFd<'_>) {
+/// Waits for something to read, or for a process to end; a test that would hang fails.
+pub(crate) fn wait_readable(fd: BorrowedFd<'_>) {
     let poll = Poll::new().unwrap();
     poll.add(fd, 0, Interest::Read).unwrap();
     assert!(
