@@ -201,13 +201,21 @@ impl Extractor<'_> {
         else {
             return Err(rule(entry, MISSING));
         };
-        if path::clean(&entry.path)
-            == Ok(Place::Object {
-                parent: parent.clone(),
-                name: old_name,
-            })
-        {
-            return Err(rule(entry, "the hard link links to itself"));
+        let target = path::join(&parent, old_name);
+        if let Ok(Place::Object { parent, name }) = path::clean(&entry.path) {
+            let own = path::join(&parent, name);
+            if target == own {
+                return Err(rule(entry, "the hard link links to itself"));
+            }
+            if target
+                .strip_prefix(&own[..])
+                .is_some_and(|rest| rest.starts_with(b"/"))
+            {
+                return Err(rule(
+                    entry,
+                    "the hard link replaces the directory of its target",
+                ));
+            }
         }
         let from = self
             .root

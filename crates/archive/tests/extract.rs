@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use archive::{
     Entry, EntryKind, Error, Extracted, Reader, Recorder, Replay, Time, Writer, extract_layer,
 };
+use proptest::prelude::*;
 use sys::dir::Dir;
 
 /// `BASE/root` is extracted into; `BASE/canary` must stay as it is.
@@ -222,6 +223,10 @@ fn root_hard_links() {
         (
             vec![file("a", ""), link("a", "./a")],
             "the hard link links to itself",
+        ),
+        (
+            vec![file("d/in", ""), link("d", "d/in")],
+            "the hard link replaces the directory of its target",
         ),
         (
             vec![link("x", "/")],
@@ -505,4 +510,70 @@ fn root_a_recipe_gives_the_same_bytes() {
             .unwrap()
             .lossy
     );
+}
+
+/// Paths of few letters, so that entries meet: links, whiteouts, ways out.
+fn hostile_path() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "a",
+        "b",
+        "c",
+        "..",
+        ".",
+        "",
+        ".wh.a",
+        ".wh..wh..opq",
+        "canary",
+    ]);
+    prop::collection::vec(name, 1..4).prop_map(|names| names.join("/"))
+}
+
+fn hostile_entry() -> impl Strategy<Value = (Entry, &'static str)> {
+    let kind = prop_oneof![
+        Just(EntryKind::File { size: 4 }),
+        Just(EntryKind::Directory),
+        Just(EntryKind::Fifo),
+        Just(EntryKind::CharDevice { device: (0, 0) }),
+        hostile_path().prop_map(|path| EntryKind::Symlink {
+            target: path.into_bytes()
+        }),
+        Just(EntryKind::Symlink {
+            target: b"../canary".to_vec()
+        }),
+        hostile_path().prop_map(|path| EntryKind::HardLink {
+            target: path.into_bytes()
+        }),
+        Just(EntryKind::HardLink {
+            target: b"a/file".to_vec()
+        }),
+    ];
+    (hostile_path(), kind, 0_u32..0o10000).prop_map(|(path, kind, mode)| {
+        let content = if matches!(kind, EntryKind::File { .. }) {
+            "evil"
+        } else {
+            ""
+        };
+        (
+            Entry {
+                mode,
+                ..Entry::new(path, kind)
+            },
+            content,
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Whatever the entries are, the canary stays (asserted by `extract`), and what went wrong is a
+    /// rule of ours and no surprise of the kernel's.
+    #[test]
+    fn root_any_entries_stay_in_the_root(entries in prop::collection::vec(hostile_entry(), 1..12)) {
+        let place = Place::new();
+        match place.extract(&entries) {
+            Ok(_) | Err(Error::Entry { .. } | Error::Header { .. }) => {}
+            Err(other) => return Err(TestCaseError::fail(format!("{other:?}"))),
+        }
+    }
 }

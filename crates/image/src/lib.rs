@@ -38,6 +38,6 @@ pub use import::ImportOptions;
 pub use load::{LoadProgress, Loaded, LoadedImages};
 pub use record::{ImageId, ImageRecord};
 pub use remove::{Removed, RemovedItem, User};
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, SnapshotSize};
 pub use stage::Staged;
 pub use store::{Garbage, Store};

@@ -4,12 +4,14 @@
 //! points lies below all layers of the image, so that an image's own `/etc` keeps its owner and
 //! mode, and the mount points never show up in `diff` or `commit`.
 
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use meta::Read;
 use serde::{Deserialize, Serialize};
-use sys::dir;
+use sys::Errno;
+use sys::dir::{self, Dir, Kind};
 use types::{Digest, Mount};
 
 use crate::error::{Result, at};
@@ -35,6 +37,15 @@ impl Snapshot {
     pub fn layers(&self) -> &[Digest] {
         &self.layers
     }
+}
+
+/// Bytes of a container's files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotSize {
+    /// Written by the container: Docker's `SizeRw`.
+    pub written: u64,
+    /// With the layers below: Docker's `SizeRootFs`.
+    pub root: u64,
 }
 
 impl Store {
@@ -70,9 +81,12 @@ impl Store {
         Ok(Snapshot { key, layers })
     }
 
-    /// Returns what to mount as the container's root. `volatile` skips syncs: only for containers
-    /// that go when they end.
+    /// Returns what to mount as the container's root, which must not be mounted now. `volatile`
+    /// skips syncs: only for containers that go when they end.
     pub fn mount(&self, read: &impl Read, snapshot: &Snapshot, volatile: bool) -> Result<Mount> {
+        if volatile {
+            self.clear_volatile(snapshot)?;
+        }
         Ok(Mount::Overlay {
             lower: self.lower(read, snapshot)?,
             upper: self.layout().rw_diff(&snapshot.key),
@@ -81,17 +95,59 @@ impl Store {
         })
     }
 
+    /// Removes the mark that a volatile mount leaves, for the kernel refuses the next mount while it
+    /// is there (`overlay with incompat feature 'volatile' cannot be mounted`). It would be needed
+    /// after a crash of the machine; but such a container does not outlive that.
+    fn clear_volatile(&self, snapshot: &Snapshot) -> Result<()> {
+        let path = Path::new(RW).join(&snapshot.key).join(WORK).join("work");
+        match Dir::open(&self.layout().root().join(&path)) {
+            Ok(work) => work.remove_tree(OsStr::new("incompat")).map_err(at(path)),
+            // Never mounted.
+            Err(error) if error.errno == Errno::NOENT => Ok(()),
+            Err(error) => Err(at(path)(error)),
+        }
+    }
+
+    /// Returns how much a container wrote, and how much its whole root has: bytes of file contents.
+    pub fn size(&self, read: &impl Read, snapshot: &Snapshot) -> Result<SnapshotSize> {
+        let path = Path::new(RW).join(&snapshot.key);
+        let upper = self.upper(snapshot)?;
+        let mut written = 0;
+        let mut waiting = vec![PathBuf::new()];
+        while let Some(directory) = waiting.pop() {
+            let sum = || {
+                let dir = upper.open_dir(&directory)?;
+                let mut sum = 0;
+                for name in dir.names()? {
+                    match dir.find(&name)? {
+                        Some(stat) if stat.kind == Kind::Directory => {
+                            waiting.push(directory.join(name));
+                        }
+                        Some(stat) if stat.kind == Kind::File => sum += stat.size,
+                        _ => {}
+                    }
+                }
+                sys::Result::Ok(sum)
+            };
+            match only_present(sum) {
+                Ok(sum) => written += sum,
+                Err(error) => return Err(at(path)(error)),
+            }
+        }
+        let mut root = written;
+        for layer in &snapshot.layers {
+            root += record::find_layer(read, *layer)?.size;
+        }
+        Ok(SnapshotSize { written, root })
+    }
+
     /// Moves a container's directories to the trash, after the commit that removed its record.
     pub fn remove_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
         self.discard(Garbage(vec![(RW, snapshot.key.clone())]))
     }
 
     /// Returns the directories below a snapshot, the topmost first.
-    pub(crate) fn lower(
-        &self,
-        read: &impl Read,
-        snapshot: &Snapshot,
-    ) -> Result<Vec<std::path::PathBuf>> {
+    pub(crate) fn lower(&self, read: &impl Read, snapshot: &Snapshot) -> Result<Vec<PathBuf>> {
         let mut lower = Vec::new();
         for layer in snapshot.layers.iter().rev() {
             lower.push(
@@ -101,5 +157,13 @@ impl Store {
         }
         lower.push(self.layout().layer_diff(INIT));
         Ok(lower)
+    }
+}
+
+/// A directory that went away while it was looked for holds nothing: the container runs.
+fn only_present(sum: impl FnOnce() -> sys::Result<u64>) -> sys::Result<u64> {
+    match sum() {
+        Err(error) if error.errno == Errno::NOENT => Ok(0),
+        result => result,
     }
 }

@@ -1,7 +1,7 @@
 //! What a container changed, through a real overlay: diff, commit, export.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use archive::{Entry, EntryKind, Reader};
 use image::{ChangeKind, CommitOptions, ImageId, Snapshot};
 use types::oci::image::ContainerDefaults;
 
-use crate::house::{House, file, tar};
+use crate::house::{House, file, overlay, tar};
 
 fn base(house: &House) -> ImageId {
     let directory = |path: &str| (Entry::new(path, EntryKind::Directory), "");
@@ -232,4 +232,25 @@ fn root_export_is_what_the_container_sees() {
     }
     names.sort();
     assert_eq!(names, expect);
+}
+
+#[test]
+fn root_a_volatile_container_starts_again() {
+    let house = House::new();
+    let snapshot = prepare(&house, base(&house));
+    let view = house.meta.read().unwrap();
+    let mount = || house.store.mount(&view, &snapshot, true).unwrap();
+    for _ in 0..2 {
+        let mounted = overlay(mount()).unwrap();
+        fs::File::create(path_of(&mounted).join("written"))
+            .unwrap()
+            .write_all(b"12345")
+            .unwrap();
+    }
+    let size = house.store.size(&view, &snapshot).unwrap();
+    assert_eq!((size.written, size.root), (5, 13));
+    // Without us the kernel refuses: the test would otherwise prove nothing.
+    let plan = mount();
+    drop(overlay(plan.clone()).unwrap());
+    assert_eq!(overlay(plan).unwrap_err().errno, sys::Errno::INVAL);
 }

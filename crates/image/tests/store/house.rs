@@ -54,24 +54,7 @@ impl House {
     /// Mounts what a container sees; the mount is attached nowhere and goes with its descriptor.
     pub(crate) fn mounted(&self, snapshot: &Snapshot) -> OwnedFd {
         let view = self.meta.read().unwrap();
-        let mount = self.store.mount(&view, snapshot, false).unwrap();
-        let Mount::Overlay {
-            lower, upper, work, ..
-        } = mount
-        else {
-            panic!("no overlay")
-        };
-        let context = sys::mount::fsopen(c"overlay").unwrap();
-        let option = |key: &CStr, path: &Path| {
-            let path = CString::new(path.as_os_str().as_bytes()).unwrap();
-            sys::mount::set_option(context.as_fd(), key, Some(&path)).unwrap();
-        };
-        let lower: Vec<_> = lower.iter().map(|path| path.to_str().unwrap()).collect();
-        option(c"lowerdir", Path::new(&lower.join(":")));
-        option(c"upperdir", &upper);
-        option(c"workdir", &work);
-        sys::mount::create(context.as_fd()).unwrap();
-        sys::mount::fsmount(context.as_fd(), 0).unwrap()
+        overlay(self.store.mount(&view, snapshot, false).unwrap()).unwrap()
     }
 
     pub(crate) fn names(&self, area: &str) -> Vec<String> {
@@ -97,6 +80,33 @@ impl House {
         self.store.remove_snapshot(&snapshot).unwrap();
         lower[0].clone()
     }
+}
+
+/// Mounts an overlay that is attached nowhere.
+pub(crate) fn overlay(mount: Mount) -> sys::Result<OwnedFd> {
+    let Mount::Overlay {
+        lower,
+        upper,
+        work,
+        volatile,
+    } = mount
+    else {
+        panic!("no overlay")
+    };
+    let context = sys::mount::fsopen(c"overlay").unwrap();
+    let option = |key: &CStr, path: &Path| {
+        let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        sys::mount::set_option(context.as_fd(), key, Some(&path)).unwrap();
+    };
+    let lower: Vec<_> = lower.iter().map(|path| path.to_str().unwrap()).collect();
+    option(c"lowerdir", Path::new(&lower.join(":")));
+    option(c"upperdir", &upper);
+    option(c"workdir", &work);
+    if volatile {
+        sys::mount::set_option(context.as_fd(), c"volatile", None).unwrap();
+    }
+    sys::mount::create(context.as_fd())?;
+    sys::mount::fsmount(context.as_fd(), 0)
 }
 
 impl Drop for House {
