@@ -95,6 +95,29 @@ impl Engine {
         .await
     }
 
+    /// Takes images out of an archive; returns Docker's lines about them. `progress` is called from
+    /// the thread that unpacks.
+    pub async fn image_load(
+        &self,
+        input: Input,
+        mut progress: impl FnMut(image::LoadProgress) + Send + 'static,
+    ) -> Result<Vec<String>> {
+        let engine = self.clone();
+        blocking::run(move || {
+            let view = engine.meta().read()?;
+            let staged = engine.images().load(input, &view, &mut progress)?;
+            drop(view);
+            let loaded = engine
+                .meta()
+                .write(|txn| Ok::<_, Error>(engine.images().publish_loaded(txn, staged)?))?;
+            for id in &loaded.ids {
+                engine.image_event("load", *id, &id.to_string());
+            }
+            Ok(loaded.lines)
+        })
+        .await
+    }
+
     /// Makes an image from programs of this machine.
     pub async fn image_from_host(
         &self,

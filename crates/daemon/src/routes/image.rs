@@ -343,8 +343,45 @@ fn upload(mut body: Incoming) -> Input {
     input
 }
 
-pub(crate) async fn load(_request: Request) -> Result {
-    Err(Failure::not_yet("load"))
+/// `POST /images/load`: the lines that Docker prints, and how far each layer is.
+pub(crate) async fn load(request: Request) -> Result {
+    if !request.query.get("platform").is_empty() {
+        return Err(Failure::not_yet("load of one platform"));
+    }
+    let quiet = request.query.is_on("quiet");
+    let engine = request.engine;
+    let input = upload(request.body);
+    let (sender, body) = Body::channel();
+    tokio::spawn(async move {
+        let live = sender.clone();
+        let progress = move |step: engine::LoadProgress| {
+            if quiet {
+                return;
+            }
+            let document = Progress {
+                status: "Loading layer".to_owned(),
+                progress_detail: Some(api::progress::ProgressDetail {
+                    current: i64::try_from(step.current).unwrap_or(i64::MAX),
+                    total: i64::try_from(step.total).unwrap_or(i64::MAX),
+                    ..api::progress::ProgressDetail::default()
+                }),
+                id: step.layer.short(),
+                ..Progress::default()
+            };
+            // A client that is slow to read misses a step of the bar, not the load its time.
+            let _missed = live.try_send(line(&document, "\r\n"));
+        };
+        match engine.image_load(input, progress).await {
+            Ok(lines) => {
+                for text in lines {
+                    let stream = format!("{text}\n");
+                    say(&sender, &Progress { stream, ..Progress::default() }).await;
+                }
+            }
+            Err(error) => say(&sender, &Progress::error(&error.to_string())).await,
+        }
+    });
+    Ok(Answer::Stream("application/json", body))
 }
 
 /// `POST /wharf/v1/images/from-host`: an image of programs of this machine.
