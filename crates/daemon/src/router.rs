@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 use crate::query::Query;
 use crate::request::{Boxed, Request, Result};
 use crate::routes::{
-    attach, container, container_create, container_list, event, exec, image, logs, not_yet, swarm,
+    absent, attach, container, container_create, container_list, event, exec, image, logs, not_yet, swarm,
     system, trace,
 };
 
@@ -88,12 +88,12 @@ static ROUTES: &[Route] = &[
     route!(GET, "/exec/{id}/json", exec::inspect),
     route!(GET, "/volumes", not_yet::refused),
     route!(POST, "/volumes/create", not_yet::refused),
-    route!(GET, "/volumes/{name}", not_yet::refused),
+    route!(GET, "/volumes/{name}", absent::volume),
     route!(PUT, "/volumes/{name}", not_yet::refused),
     route!(DELETE, "/volumes/{name}", not_yet::refused),
     route!(POST, "/volumes/prune", not_yet::refused),
     route!(GET, "/networks", not_yet::refused),
-    route!(GET, "/networks/{id}", not_yet::refused),
+    route!(GET, "/networks/{id}", absent::network),
     route!(DELETE, "/networks/{id}", not_yet::refused),
     route!(POST, "/networks/create", not_yet::refused),
     route!(POST, "/networks/{id}/connect", not_yet::refused),
@@ -112,7 +112,7 @@ static ROUTES: &[Route] = &[
     route!(GET, "/plugins", system::plugins),
     route!(GET, "/plugins/privileges", not_yet::refused),
     route!(POST, "/plugins/pull", not_yet::refused),
-    route!(GET, "/plugins/{name}/json", not_yet::refused),
+    route!(GET, "/plugins/{name}/json", absent::plugin),
     route!(DELETE, "/plugins/{name}", not_yet::refused),
     route!(POST, "/plugins/{name}/enable", not_yet::refused),
     route!(POST, "/plugins/{name}/disable", not_yet::refused),

@@ -69,6 +69,8 @@ struct Inner {
     events: events::Bus,
     clock: clock::Clock,
     followers: followers::Followers,
+    /// Held for reading by whoever cleans up behind an answer; a clean stop waits for it.
+    busy: tokio::sync::RwLock<()>,
     /// Keeps every other daemon off this data root.
     _lock: std::fs::File,
 }

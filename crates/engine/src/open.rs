@@ -19,6 +19,8 @@ const FORMAT: &str = "wharf-store 1\n";
 /// The data root of the engine that keeps the bare names.
 const DEFAULT_DATA_ROOT: &str = "/var/lib/wharf";
 
+/// How long a stop waits for what is being cleaned up.
+const CLOSE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 /// As Docker: Ethernet's.
 const DEFAULT_MTU: u32 = 1500;
 
@@ -71,6 +73,7 @@ impl Engine {
             events: events::Bus::new(),
             clock: clock::Clock::new(),
             followers: followers::Followers::default(),
+            busy: tokio::sync::RwLock::new(()),
             _lock: lock,
         })))
     }
@@ -78,20 +81,23 @@ impl Engine {
     /// Ends the engine: pools are drained; containers go on.
     pub async fn close(&self) {
         drop(self.nursery().close());
+        // What is being cleaned up after an answer is finished first.
+        let idle = self.0.busy.write();
+        if tokio::time::timeout(CLOSE_PATIENCE, idle).await.is_err() {
+            tracing::warn!("cleaning up took too long; the next start goes on with it");
+        }
         let engine = self.clone();
         blocking::run(move || {
-            if let Err(error) = engine.networks().close(false) {
+            let idle = engine.cells(|cells| {
+                cells.all().iter().all(|cell| !cell.state().status.is_running())
+            });
+            if let Err(error) = engine.networks().close(idle) {
                 tracing::warn!(%error, "closing the networks");
             }
             drop(engine.images().reap());
             // The parent of our cgroups goes when no container uses it.
             if let Ok(base) = cgroup::Group::open(&engine.0.topology, &engine.0.cgroup_base)
-                && engine.cells(|cells| {
-                    cells
-                        .all()
-                        .iter()
-                        .all(|cell| !cell.state().status.is_running())
-                })
+                && idle
             {
                 drop(base.destroy());
             }

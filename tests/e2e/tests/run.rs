@@ -61,7 +61,7 @@ case!(a_directory_is_126, |e| {
     let output = e.cli(&["run", "--rm", "--network", "none", BOX, "/a-directory"]);
     output
         .exits(126)
-        .complains(r#"exec: "/a-directory": permission denied"#);
+        .complains(r#"unable to start container process: exec: "/a-directory": "#);
 });
 
 case!(a_file_without_the_right_is_126, |e| {

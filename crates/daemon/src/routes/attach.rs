@@ -1,10 +1,14 @@
 //! `POST /containers/{id}/attach`: the connection leaves HTTP and goes to the container's shim.
 
+use std::os::fd::OwnedFd;
+
 use engine::Attach;
+use engine::container::LogRequest;
 
 use crate::error::Failure;
 use crate::hijack::{self, Head};
 use crate::request::{Answer, Request, Result};
+use crate::routes::logs::View;
 
 pub(crate) async fn attach(request: Request) -> Result {
     let query = &request.query;
@@ -13,9 +17,8 @@ pub(crate) async fn attach(request: Request) -> Result {
     let found = request.engine.attachable(&request.name);
     let upgrade = request.upgrades();
     let version = request.version;
-    if query.is_on("logs") {
-        return Err(Failure::not_yet("attach with logs=1"));
-    }
+    let replay = query.is_on("logs");
+    let name = request.name.clone();
     let attach = Attach {
         stdin: stream && query.is_on("stdin"),
         stdout: stream && query.is_on("stdout"),
@@ -54,12 +57,38 @@ pub(crate) async fn attach(request: Request) -> Result {
                 detach_keys: if found.tty { detach_keys } else { Vec::new() },
                 ..attach
             };
-            let Some(fd) = hijack::write(fd, head.text().as_bytes()) else {
+            let Some(mut fd) = hijack::write(fd, head.text().as_bytes()) else {
                 return;
             };
+            if replay {
+                let Some(open) = replay_log(&engine, &name, &attach, fd).await else {
+                    return;
+                };
+                fd = open;
+            }
             if let Err(error) = engine.attach(found, attach, fd).await {
                 tracing::warn!(%error, "attaching a client");
             }
         })
     })))
+}
+
+/// Writes what the container said so far; gives the stream back unless the client is gone.
+async fn replay_log(
+    engine: &engine::Engine,
+    name: &str,
+    attach: &Attach,
+    mut fd: OwnedFd,
+) -> Option<OwnedFd> {
+    let mut log = engine.logs(name, LogRequest::default()).await.ok()?;
+    let view = View { stdout: attach.stdout, stderr: attach.stderr, timestamps: false, tty: log.tty };
+    loop {
+        let batch = log.next().await.ok()?;
+        if batch.is_empty() {
+            return Some(fd);
+        }
+        for piece in batch.iter().filter_map(|entry| view.piece(entry, false)) {
+            fd = hijack::write(fd, &piece)?;
+        }
+    }
 }

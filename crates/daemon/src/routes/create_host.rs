@@ -64,6 +64,7 @@ pub(super) fn with_defaults(mut host: HostConfig, version: ApiVersion) -> HostCo
 
 /// Translates, or names what cannot be obeyed.
 pub(super) fn host(given: &HostConfig) -> Result<Host> {
+    check_restart(given)?;
     refuse(given)?;
     let mut host = Host {
         binds: binds(given)?,
@@ -190,10 +191,10 @@ fn refuse(given: &HostConfig) -> Result<()> {
             given.runtime
         )));
     }
-    restart_conflict(given)
+    Ok(())
 }
 
-fn restart_conflict(given: &HostConfig) -> Result<()> {
+fn check_restart(given: &HostConfig) -> Result<()> {
     if !["no", "always", "on-failure", "unless-stopped"]
         .contains(&given.restart_policy.name.as_str())
     {

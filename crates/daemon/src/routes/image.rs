@@ -49,6 +49,7 @@ pub(crate) async fn list(request: Request) -> Result {
         .filter(|image| before.is_none() || image.config.created < before)
         .filter(|image| since.is_none() || image.config.created > since)
         .map(|image| {
+            let image = &shown(image, &filters);
             summary(
                 image,
                 users.get(&image.id).copied().unwrap_or(0),
@@ -78,6 +79,20 @@ fn wanted(image: &ImageRecord, filters: &Filters) -> bool {
         .and_then(|defaults| defaults.labels.as_ref())
         .unwrap_or(&none);
     dangling && named && super::event::labels(labels, filters.get("label"))
+}
+
+/// With a filter of references, a row names the matching ones only.
+fn shown(image: &ImageRecord, filters: &Filters) -> ImageRecord {
+    let mut image = image.clone();
+    let references = filters.get("reference");
+    if !references.is_empty() {
+        image.tags.retain(|tag| {
+            references.iter().any(|pattern| {
+                glob(pattern, &tag.familiar()) || glob(pattern, &tag.familiar_name())
+            })
+        });
+    }
+    image
 }
 
 /// A shell's pattern: `*` and `?` within one part of a path.

@@ -10,11 +10,11 @@ use crate::request::{Answer, Request, Result};
 
 /// Which streams, and how a line looks.
 #[derive(Clone, Copy, Debug)]
-struct View {
-    stdout: bool,
-    stderr: bool,
-    timestamps: bool,
-    tty: bool,
+pub(super) struct View {
+    pub(super) stdout: bool,
+    pub(super) stderr: bool,
+    pub(super) timestamps: bool,
+    pub(super) tty: bool,
 }
 
 pub(crate) async fn logs(request: Request) -> Result {
@@ -79,7 +79,7 @@ pub(crate) async fn logs(request: Request) -> Result {
 
 impl View {
     /// One entry as one frame and one HTTP chunk.
-    fn piece(self, entry: &LogEntry, details: bool) -> Option<Bytes> {
+    pub(super) fn piece(self, entry: &LogEntry, details: bool) -> Option<Bytes> {
         let (wanted, number) = match entry.stream {
             LogStreamKind::Stdout => (self.stdout, 1),
             LogStreamKind::Stderr => (self.stderr, 2),

@@ -1,8 +1,11 @@
 //! The network of a running container: taken at start, given back at the end.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
+
+use net::hosts;
 
 use super::cell::Cell;
 use super::record::{CONTAINERS, Network, Record};
@@ -71,37 +74,32 @@ impl Engine {
         Ok(netns)
     }
 
+    /// Lets the wire of an ended container fall. Returns at once.
+    pub(crate) fn detach_network(&self, cell: &Cell) {
+        let attached = cell.network.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match attached {
+            Some(Attached { netns, endpoint: Some(endpoint) }) => {
+                self.networks().detach(&endpoint, Some(netns));
+            }
+            Some(Attached { netns, endpoint: None }) => self.networks().discard(netns),
+            None => {
+                // A container that an earlier daemon connected.
+                if let Some(endpoint) = &cell.record().endpoint {
+                    self.networks().detach(endpoint, None);
+                }
+            }
+        }
+    }
+
     /// Gives the network of an ended container back; never on the path of an answer.
     pub(crate) fn release_network(&self, cell: &Arc<Cell>) {
-        let attached = cell
-            .network
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let endpoint = cell.record().endpoint.clone();
-        if attached.is_none() && endpoint.is_none() {
+        self.detach_network(cell);
+        if cell.record().endpoint.is_none() {
             return;
         }
         let engine = self.clone();
         let cell = Arc::clone(cell);
         tokio::spawn(blocking::run(move || {
-            match attached {
-                Some(Attached {
-                    netns,
-                    endpoint: Some(endpoint),
-                }) => {
-                    engine.networks().detach(&endpoint, Some(netns));
-                }
-                Some(Attached {
-                    netns,
-                    endpoint: None,
-                }) => engine.networks().discard(netns),
-                None => {
-                    if let Some(endpoint) = endpoint {
-                        engine.networks().detach(&endpoint, None);
-                    }
-                }
-            }
             if let Err(error) = engine.release_endpoint(&cell) {
                 tracing::warn!(%error, id = %cell.id, "giving an address back");
             }
@@ -130,16 +128,63 @@ impl Engine {
 
     /// Writes /etc/hosts, /etc/hostname and /etc/resolv.conf of a container.
     pub(crate) fn write_network_files(&self, record: &Record) -> Result<()> {
+        let dir = self.layout().container(record.id);
+        let path = |name: &str| dir.join(name);
+        let host = &record.host;
+        let shared = host.network == Network::Host;
+        let own = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let extra: Vec<(String, String)> =
+            host.extra_hosts.iter().map(|line| self.extra_host(line)).collect::<Result<_>>()?;
         let name = hostname(record);
-        for (file, text) in [
-            ("hosts", "127.0.0.1\tlocalhost\n".to_owned()),
-            ("hostname", format!("{name}\n")),
-            ("resolv.conf", String::new()),
-        ] {
-            let path = self.layout().container_file(record.id, file);
-            sys::durable::replace_volatile(&path, text.as_bytes(), 0o644)
-                .map_err(|e| Error::internal(format_args!("writing {}", path.display()), e))?;
+        let addresses: Vec<IpAddr> = record
+            .endpoint
+            .iter()
+            .map(|endpoint| IpAddr::V4(endpoint.address.address()))
+            .collect();
+        let hosts = if shared {
+            hosts::hosts_of_host(&own("/etc/hosts"), &extra)
+        } else {
+            hosts::hosts(&addresses, &name, &record.config.domainname, &extra)
+        };
+        let servers: Vec<IpAddr> = host
+            .dns
+            .iter()
+            .map(|text| {
+                text.parse().map_err(|_| Error::invalid(format!("bad nameserver address {text}")))
+            })
+            .collect::<Result<_>>()?;
+        let mut source = "/etc/resolv.conf";
+        let mut resolv = hosts::ResolvConf::parse(&own(source));
+        if resolv.is_local_stub() {
+            source = "/run/systemd/resolve/resolv.conf";
+            resolv = hosts::ResolvConf::parse(&own(source));
+        }
+        let resolv = resolv.overridden(&servers, &host.dns_search, &host.dns_options);
+        let resolv =
+            if shared { resolv.for_host(source) } else { resolv.for_container(source) };
+        for (file, text) in
+            [("hosts", hosts), ("hostname", hosts::hostname(&name)), ("resolv.conf", resolv)]
+        {
+            sys::durable::replace_volatile(&path(file), text.as_bytes(), 0o644)
+                .map_err(|e| Error::internal(format_args!("writing {}", path(file).display()), e))?;
         }
         Ok(())
+    }
+
+    /// Splits `--add-host NAME:ADDRESS` (or `NAME=ADDRESS`); `host-gateway` is the bridge's address.
+    fn extra_host(&self, line: &str) -> Result<(String, String)> {
+        let (name, address) = line
+            .split_once(':')
+            .or_else(|| line.split_once('='))
+            .ok_or_else(|| Error::invalid(format!("bad format for add-host: \"{line}\"")))?;
+        if address != "host-gateway" {
+            return Ok((name.to_owned(), address.to_owned()));
+        }
+        let gateway = self.networks().bridge_address().ok_or_else(|| {
+            Error::invalid(
+                "unable to derive the IP value for host-gateway: there is no default bridge",
+            )
+        })?;
+        Ok((name.to_owned(), gateway.address().to_string()))
     }
 }

@@ -58,6 +58,8 @@ impl Engine {
     /// One commit takes the container out of the records; then everybody is told; the rest is
     /// cleaning.
     pub(crate) async fn forget(&self, cell: &Arc<Cell>) -> Result<()> {
+        // Before the address is given back: nothing may answer there any more.
+        self.detach_network(cell);
         let record = cell.record();
         let engine = self.clone();
         let gone = Arc::clone(&record);
@@ -67,7 +69,6 @@ impl Engine {
         let mut state = cell.state();
         state.removed = true;
         cell.set_state(state);
-        self.release_network(cell);
         self.dismiss(cell).await;
         let engine = self.clone();
         blocking::run(move || engine.discard(&record)).await;

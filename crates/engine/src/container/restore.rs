@@ -9,7 +9,7 @@ use shim::protocol::{Exit, Phase, Reply, Request};
 use super::cell::Cell;
 use super::record::{CONTAINERS, Record, STATES};
 use super::state::{State, Status};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shim_client::Shim;
 use crate::{Engine, blocking, now_ns};
 
@@ -32,7 +32,27 @@ impl Engine {
             self.adopt(&cell).await;
         }
         let engine = self.clone();
-        blocking::run(move || engine.sweep()).await
+        blocking::run(move || {
+            engine.repair_network()?;
+            engine.sweep()
+        })
+        .await
+    }
+
+    /// Brings the wires of what runs back, and forgets the addresses of what does not.
+    fn repair_network(&self) -> Result<()> {
+        let running: Vec<_> = self
+            .cells(crate::names::Cells::all)
+            .iter()
+            .filter(|cell| cell.state().status.is_running())
+            .map(|cell| cell.id)
+            .collect();
+        self.meta().write(|txn| {
+            self.networks()
+                .repair(txn, &running)
+                .map(drop)
+                .map_err(|e| Error::internal("repairing the network", e))
+        })
     }
 
     fn read_records(&self) -> Result<Vec<(Record, State)>> {

@@ -362,7 +362,7 @@ fn linux(host: &Host, facts: &Facts) -> Linux {
     } else if let Some(profile) = &host.seccomp {
         Some(profile.clone())
     } else {
-        None
+        Some(runtime::seccomp::default_profile(&capabilities(host)))
     };
     Linux {
         sysctl: sysctls(host),

@@ -77,7 +77,8 @@ impl Engine {
             }
             Err(error) => {
                 tokio::spawn(nursery::bury(newborn.pidfd));
-                return Err(error);
+                let sentence = format!("failed to create task for container: {error}");
+                return Err(Error::caused(error.kind(), sentence, error));
             }
         };
         self.clock().note("start: create", cell.id, since);
@@ -120,7 +121,8 @@ impl Engine {
     ) -> Result<(protocol::Create, Option<OwnedFd>)> {
         let netns = self.attach_network(cell, record).await?;
         let engine = self.clone();
-        let record = Arc::clone(record);
+        // As it is now: the network has put its endpoint in.
+        let record = cell.record();
         let has_netns = netns.is_some();
         let request = blocking::run(move || engine.request(&record, has_netns)).await?;
         Ok((request, netns))
@@ -262,6 +264,7 @@ impl Engine {
 
     /// Process 1 ended: answer first, then clean up.
     pub(crate) async fn ended(&self, cell: &Arc<Cell>, exit: Exit) {
+        let _busy = self.0.busy.read().await;
         let before = cell.state();
         if !before.status.is_running() {
             return;

@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 const STOP_TIMEOUT_S: i64 = 10;
 /// How long a killed container may take to end before we say that it does not.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// What the kernel says of a process that ended (ESRCH).
+const NO_PROCESS: &str = "no such process";
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 
@@ -111,6 +113,8 @@ impl Engine {
             )
             .await
         {
+            // It ended this moment, and the news is on its way.
+            Err(error) if error.to_string().contains(NO_PROCESS) => Ok(()),
             Err(_) if !cell.state().status.is_running() => Ok(()),
             other => other,
         }

@@ -1,0 +1,25 @@
+//! Kinds of objects that cannot exist yet: what is asked for by name is not there, in dockerd's
+//! words, so that `inspect NAME` can look through all kinds.
+
+use hyper::StatusCode;
+
+use crate::error::Failure;
+use crate::request::{Request, Result};
+
+pub(crate) async fn network(request: Request) -> Result {
+    if ["none", "host", "bridge"].contains(&request.name.as_str()) {
+        return Err(Failure::not_yet("inspecting a predefined network"));
+    }
+    let sentence = format!("network {} not found", request.name);
+    Err(Failure::new(StatusCode::NOT_FOUND, sentence))
+}
+
+pub(crate) async fn volume(request: Request) -> Result {
+    let sentence = format!("get {}: no such volume", request.name);
+    Err(Failure::new(StatusCode::NOT_FOUND, sentence))
+}
+
+pub(crate) async fn plugin(request: Request) -> Result {
+    let sentence = format!("plugin \"{}\" not found", request.name);
+    Err(Failure::new(StatusCode::NOT_FOUND, sentence))
+}
