@@ -10,8 +10,8 @@ use hyper::http::request::Parts;
 use crate::query::Query;
 use crate::request::{Boxed, Request, Result};
 use crate::routes::{
-    absent, attach, container, container_create, container_list, event, exec, image, logs, not_yet, swarm,
-    system, trace,
+    absent, attach, container, container_create, container_list, event, exec, image, logs, not_yet,
+    swarm, system, trace,
 };
 
 type Handler = fn(Request) -> Boxed<Result>;

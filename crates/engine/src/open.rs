@@ -89,7 +89,10 @@ impl Engine {
         let engine = self.clone();
         blocking::run(move || {
             let idle = engine.cells(|cells| {
-                cells.all().iter().all(|cell| !cell.state().status.is_running())
+                cells
+                    .all()
+                    .iter()
+                    .all(|cell| !cell.state().status.is_running())
             });
             if let Err(error) = engine.networks().close(idle) {
                 tracing::warn!(%error, "closing the networks");

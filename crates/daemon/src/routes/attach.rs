@@ -81,7 +81,12 @@ async fn replay_log(
     mut fd: OwnedFd,
 ) -> Option<OwnedFd> {
     let mut log = engine.logs(name, LogRequest::default()).await.ok()?;
-    let view = View { stdout: attach.stdout, stderr: attach.stderr, timestamps: false, tty: log.tty };
+    let view = View {
+        stdout: attach.stdout,
+        stderr: attach.stderr,
+        timestamps: false,
+        tty: log.tty,
+    };
     loop {
         let batch = log.next().await.ok()?;
         if batch.is_empty() {

@@ -390,7 +390,14 @@ pub(crate) async fn load(request: Request) -> Result {
             Ok(lines) => {
                 for text in lines {
                     let stream = format!("{text}\n");
-                    say(&sender, &Progress { stream, ..Progress::default() }).await;
+                    say(
+                        &sender,
+                        &Progress {
+                            stream,
+                            ..Progress::default()
+                        },
+                    )
+                    .await;
                 }
             }
             Err(error) => say(&sender, &Progress::error(&error.to_string())).await,

@@ -76,12 +76,22 @@ impl Engine {
 
     /// Lets the wire of an ended container fall. Returns at once.
     pub(crate) fn detach_network(&self, cell: &Cell) {
-        let attached = cell.network.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let attached = cell
+            .network
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match attached {
-            Some(Attached { netns, endpoint: Some(endpoint) }) => {
+            Some(Attached {
+                netns,
+                endpoint: Some(endpoint),
+            }) => {
                 self.networks().detach(&endpoint, Some(netns));
             }
-            Some(Attached { netns, endpoint: None }) => self.networks().discard(netns),
+            Some(Attached {
+                netns,
+                endpoint: None,
+            }) => self.networks().discard(netns),
             None => {
                 // A container that an earlier daemon connected.
                 if let Some(endpoint) = &cell.record().endpoint {
@@ -133,8 +143,11 @@ impl Engine {
         let host = &record.host;
         let shared = host.network == Network::Host;
         let own = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let extra: Vec<(String, String)> =
-            host.extra_hosts.iter().map(|line| self.extra_host(line)).collect::<Result<_>>()?;
+        let extra: Vec<(String, String)> = host
+            .extra_hosts
+            .iter()
+            .map(|line| self.extra_host(line))
+            .collect::<Result<_>>()?;
         let name = hostname(record);
         let addresses: Vec<IpAddr> = record
             .endpoint
@@ -150,7 +163,8 @@ impl Engine {
             .dns
             .iter()
             .map(|text| {
-                text.parse().map_err(|_| Error::invalid(format!("bad nameserver address {text}")))
+                text.parse()
+                    .map_err(|_| Error::invalid(format!("bad nameserver address {text}")))
             })
             .collect::<Result<_>>()?;
         let mut source = "/etc/resolv.conf";
@@ -160,13 +174,19 @@ impl Engine {
             resolv = hosts::ResolvConf::parse(&own(source));
         }
         let resolv = resolv.overridden(&servers, &host.dns_search, &host.dns_options);
-        let resolv =
-            if shared { resolv.for_host(source) } else { resolv.for_container(source) };
-        for (file, text) in
-            [("hosts", hosts), ("hostname", hosts::hostname(&name)), ("resolv.conf", resolv)]
-        {
-            sys::durable::replace_volatile(&path(file), text.as_bytes(), 0o644)
-                .map_err(|e| Error::internal(format_args!("writing {}", path(file).display()), e))?;
+        let resolv = if shared {
+            resolv.for_host(source)
+        } else {
+            resolv.for_container(source)
+        };
+        for (file, text) in [
+            ("hosts", hosts),
+            ("hostname", hosts::hostname(&name)),
+            ("resolv.conf", resolv),
+        ] {
+            sys::durable::replace_volatile(&path(file), text.as_bytes(), 0o644).map_err(|e| {
+                Error::internal(format_args!("writing {}", path(file).display()), e)
+            })?;
         }
         Ok(())
     }
