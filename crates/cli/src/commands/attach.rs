@@ -19,17 +19,17 @@ pub(crate) fn attach(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let state = &inspect.state;
     if !state.running {
         return Err(Error::text(
-            "cannot attach to a stopped container, start it first",
+            "You cannot attach to a stopped container, start it first",
         ));
     }
     if state.paused {
         return Err(Error::text(
-            "cannot attach to a paused container, unpause it first",
+            "You cannot attach to a paused container, unpause it first",
         ));
     }
     if state.restarting {
         return Err(Error::text(
-            "cannot attach to a restarting container, wait until it is running",
+            "You cannot attach to a restarting container, wait until it is running",
         ));
     }
     let config = &inspect.config;

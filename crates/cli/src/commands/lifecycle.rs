@@ -189,7 +189,7 @@ pub(crate) fn update(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         Ok(())
     })?;
     if !warnings.is_empty() {
-        session.print(&warnings.join("\n"))?;
+        session.line(&warnings.join("\n"))?;
     }
     Ok(code)
 }
@@ -249,7 +249,7 @@ pub(crate) fn port(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         };
         let Some(Some(bindings)) = ports.get(&wanted_key) else {
             return Err(Error::text(format!(
-                "no public port '{wanted_key}' published for {name}"
+                "Error: No public port '{wanted}' published for {name}"
             )));
         };
         let lines: String = bindings

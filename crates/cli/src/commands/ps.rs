@@ -32,7 +32,7 @@ const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command
 /// `ps`
 pub(crate) fn ps(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let format = parsed.text("format");
-    let size = parsed.is_set("size") || format.contains(".Size");
+    let size = parsed.is_set("size") || format.contains(".Size") || format.contains("{{json .}}");
     let mut last = if parsed.given("last") {
         parsed.int("last")
     } else {

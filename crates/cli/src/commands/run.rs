@@ -64,7 +64,6 @@ fn as_run_error(session: &Session, error: Error) -> Error {
         Error::Exit { .. } => error,
         error => {
             let text = error.to_string();
-            let text = text.trim_end_matches('.');
             let has = |phrase: &str| text.contains(phrase);
             let code = if has("executable file not found")
                 || has("no such file or directory")
@@ -76,7 +75,7 @@ fn as_run_error(session: &Session, error: Error) -> Error {
             } else {
                 125
             };
-            hinted(program, &session.path, text, code)
+            hinted(program, &session.path, &text, code)
         }
     }
 }

@@ -157,7 +157,7 @@ fn check_output(output: &str, what: &str) -> Result<()> {
         .unwrap_or(std::path::Path::new(""));
     if !parent.as_os_str().is_empty() && !parent.exists() {
         return Err(Error::text(format!(
-            "failed to {what}: invalid output path: directory \"{}\" does not exist",
+            "failed to {what}: invalid output path: stat {}: no such file or directory",
             parent.display()
         )));
     }

@@ -32,9 +32,10 @@ impl Listing<'_> {
     /// Prints the list in the wanted format; an empty format is the table.
     pub(crate) fn show(&self, session: &mut Session, format: &str) -> Result<()> {
         let format = format.trim();
-        if let Some(field) = self.quiet
-            && matches!(format, "" | "table" | "raw")
-        {
+        if let Some(field) = self.quiet {
+            if !matches!(format, "" | "table" | "raw") {
+                session.warn("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+            }
             let lines: String = self
                 .rows
                 .iter()
@@ -134,7 +135,7 @@ fn plain(value: Option<&Value>) -> String {
 }
 
 /// Returns a row as JSON shows it: keys sorted, helpers left out.
-fn sorted(row: &Value) -> Value {
+pub(crate) fn sorted(row: &Value) -> Value {
     let Value::Object(entries) = row else {
         return row.clone();
     };

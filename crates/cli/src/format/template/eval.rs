@@ -323,6 +323,14 @@ impl Machine<'_> {
                 arguments.push(self.operand(word, dot)?);
             }
             arguments.extend(piped);
+            if name == "json"
+                && matches!(self.over, Over::Row(_))
+                && let [Item { value: row @ Value::Object(_), .. }] = &arguments[..]
+            {
+                // A whole row is shown as `--format json` shows it.
+                let text = crate::format::sorted(row).to_json(true);
+                return Ok(Item::new(Value::String(text)));
+            }
             let items = functions::call(name, arguments, self.over == Over::Header);
             let item = items.map_err(|what| {
                 self.complain(
@@ -435,9 +443,12 @@ impl Machine<'_> {
     fn fields(&self, base: Item, operand: &Operand) -> Result<Item, String> {
         let mut item = base;
         for name in &operand.fields {
-            let value = match lookup(&item.value, name) {
-                Some(value) => value,
-                None => self.missing(&item, name, operand)?,
+            let Some(value) = lookup(&item.value, name) else {
+                let value = self.missing(&item, name, operand)?;
+                let known = OPTIONAL.iter().any(|(known, _)| *known == name);
+                let field = if known { name.clone() } else { String::new() };
+                item = Item { value, field };
+                continue;
             };
             let qualified = format!("{}.{name}", item.field);
             let field = if MAPS.contains(&qualified.as_str()) {
@@ -473,7 +484,7 @@ impl Machine<'_> {
             }
             (_, Value::Null) if is_map(&item.field) || item.field.is_empty() => Ok(Value::Null),
             (_, Value::Null)
-                if POINTERS.contains(&item.field.as_str()) || item.field.starts_with('n') =>
+                if POINTERS.contains(&item.field.as_str()) =>
             {
                 complain(&format!("nil pointer evaluating interface {{}}.{name}"))
             }
@@ -570,7 +581,9 @@ fn show_value(value: &Value, field: &str) -> String {
                     show_value(value, if is_map(&qualified) { &qualified } else { key })
                 })
                 .collect();
-            format!("{{{}}}", parts.join(" "))
+            // The one pointer that Go prints though the document leaves it out.
+            let health = field == "State" && value.get("Health").is_none();
+            format!("{{{}{}}}", parts.join(" "), if health { " <nil>" } else { "" })
         }
     }
 }
