@@ -86,7 +86,9 @@ fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
     check_globals(&globals)?;
     let hosts = globals.all("host");
     if hosts.len() > 1 {
-        return Err(Error::text("Failed to initialize: unable to resolve docker endpoint: Specify only one -H"));
+        return Err(Error::text(
+            "Failed to initialize: unable to resolve docker endpoint: Specify only one -H",
+        ));
     }
     if program == "wharf" && first == "rows" {
         return commands::rows::run();

@@ -13,12 +13,22 @@ use crate::session::Session;
 
 fn client(session: &Session) -> Value {
     let version = session.client.version().to_string();
-    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let arch = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
     row(vec![
         ("Version", Value::text(VERSION)),
         ("ApiVersion", Value::text(version)),
-        ("DefaultAPIVersion", Value::text(api::ApiVersion::MAX.to_string())),
-        ("GitCommit", Value::text(concat!("wharf-", env!("CARGO_PKG_VERSION")))),
+        (
+            "DefaultAPIVersion",
+            Value::text(api::ApiVersion::MAX.to_string()),
+        ),
+        (
+            "GitCommit",
+            Value::text(concat!("wharf-", env!("CARGO_PKG_VERSION"))),
+        ),
         ("GoVersion", Value::text("none")),
         ("Os", Value::text("linux")),
         ("Arch", Value::text(arch)),
@@ -32,21 +42,27 @@ pub(crate) fn version(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let format = parsed.text("format");
     let template = match format {
         "" | "json" => None,
-        text => Some(Template::parse(&unescape(text)).map_err(|error| Error::Exit {
-            text: format!("template parsing error: {error}"),
-            code: 64,
-        })?),
+        text => Some(
+            Template::parse(&unescape(text)).map_err(|error| Error::Exit {
+                text: format!("template parsing error: {error}"),
+                code: 64,
+            })?,
+        ),
     };
     let server = session.client.get_json::<Value>("/version");
     let (server, failure) = match server {
         Ok(server) => (server, None),
         Err(error) => (Value::Null, Some(error)),
     };
-    let both = row(vec![("Client", client(session)), ("Server", with_dates(server))]);
+    let both = row(vec![
+        ("Client", client(session)),
+        ("Server", with_dates(server)),
+    ]);
     match (&template, format) {
         (Some(template), _) => {
             let text = template.execute(&both, Over::Document);
-            let text = text.map_err(|error| Error::text(format!("template parsing error: {error}")))?;
+            let text =
+                text.map_err(|error| Error::text(format!("template parsing error: {error}")))?;
             session.line(&text)?;
         }
         (None, "json") => session.line(&both.to_json(true))?,
@@ -57,7 +73,9 @@ pub(crate) fn version(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 
 /// Writes the build time of components as C does.
 fn with_dates(server: Value) -> Value {
-    let Value::Object(entries) = server else { return server };
+    let Value::Object(entries) = server else {
+        return server;
+    };
     let shown = |value: Value| match value {
         Value::String(text) => Value::String(ansi_date(&text).unwrap_or(text)),
         value => value,
@@ -67,9 +85,10 @@ fn with_dates(server: Value) -> Value {
         _ => (key, value),
     };
     let field = |(key, value): (String, Value)| match (key.as_str(), value) {
-        ("Details", Value::Object(details)) => {
-            (key, Value::Object(details.into_iter().map(detail).collect()))
-        }
+        ("Details", Value::Object(details)) => (
+            key,
+            Value::Object(details.into_iter().map(detail).collect()),
+        ),
         (_, value) => (key, value),
     };
     let component = |value| match value {
@@ -97,7 +116,10 @@ fn version_text(both: &Value) -> String {
     };
     let client = both.get("Client");
     let pair = |name: &str, value: &str| format!("{name:<20}{value}\n");
-    let (version, newest) = (text(client, "ApiVersion"), text(client, "DefaultAPIVersion"));
+    let (version, newest) = (
+        text(client, "ApiVersion"),
+        text(client, "DefaultAPIVersion"),
+    );
     let downgraded = if version == newest {
         String::new()
     } else {
@@ -109,12 +131,22 @@ fn version_text(both: &Value) -> String {
     out += &pair(" Go version:", &text(client, "GoVersion"));
     out += &pair(" Git commit:", &text(client, "GitCommit"));
     out += &pair(" Built:", &text(client, "BuildTime"));
-    out += &pair(" OS/Arch:", &format!("{}/{}", text(client, "Os"), text(client, "Arch")));
+    out += &pair(
+        " OS/Arch:",
+        &format!("{}/{}", text(client, "Os"), text(client, "Arch")),
+    );
     out += &pair(" Context:", &text(client, "Context"));
-    let Some(server @ Value::Object(_)) = both.get("Server") else { return out };
+    let Some(server @ Value::Object(_)) = both.get("Server") else {
+        return out;
+    };
     let platform = text(server.get("Platform"), "Name");
-    out += &format!("\nServer:{}{platform}\n", if platform.is_empty() { "" } else { " " });
-    let Some(Value::Array(components)) = server.get("Components") else { return out };
+    out += &format!(
+        "\nServer:{}{platform}\n",
+        if platform.is_empty() { "" } else { " " }
+    );
+    let Some(Value::Array(components)) = server.get("Components") else {
+        return out;
+    };
     for component in components {
         let name = text(Some(component), "Name");
         out += &format!(" {name}:\n");
@@ -130,13 +162,22 @@ fn version_text(both: &Value) -> String {
             continue;
         }
         let least = detail("MinAPIVersion");
-        let least =
-            if least.is_empty() { least } else { format!(" (minimum version {least})") };
-        out += &pair("  API version:", &format!("{}{least}", detail("ApiVersion")));
+        let least = if least.is_empty() {
+            least
+        } else {
+            format!(" (minimum version {least})")
+        };
+        out += &pair(
+            "  API version:",
+            &format!("{}{least}", detail("ApiVersion")),
+        );
         out += &pair("  Go version:", &detail("GoVersion"));
         out += &pair("  Git commit:", &detail("GitCommit"));
         out += &pair("  Built:", &detail("BuildTime"));
-        out += &pair("  OS/Arch:", &format!("{}/{}", detail("Os"), detail("Arch")));
+        out += &pair(
+            "  OS/Arch:",
+            &format!("{}/{}", detail("Os"), detail("Arch")),
+        );
         out += &pair("  Experimental:", &detail("Experimental"));
     }
     out
@@ -213,7 +254,9 @@ fn info_text(info: &Info) -> String {
     }
     if let Some(directories) = info.cdi_spec_dirs.as_ref().filter(|list| !list.is_empty()) {
         out.push_str(" CDI spec directories:\n");
-        directories.iter().for_each(|path| out.push_str(&format!("  {path}\n")));
+        directories
+            .iter()
+            .for_each(|path| out.push_str(&format!("  {path}\n")));
     }
     out.push_str(&format!(" Swarm: {}\n", info.swarm.local_node_state));
     info_machine(info, &mut out);
@@ -229,7 +272,10 @@ fn info_machine(info: &Info, out: &mut String) {
         out.push_str(&format!(" Default Runtime: {}\n", info.default_runtime));
     }
     out.push_str(&format!(" Init Binary: {}\n", info.init_binary));
-    out.push_str(&format!(" containerd version: {}\n", info.containerd_commit.id));
+    out.push_str(&format!(
+        " containerd version: {}\n",
+        info.containerd_commit.id
+    ));
     out.push_str(&format!(" runc version: {}\n", info.runc_commit.id));
     out.push_str(&format!(" init version: {}\n", info.init_commit.id));
     if !info.security_options.is_empty() {
@@ -253,7 +299,10 @@ fn info_machine(info: &Info, out: &mut String) {
         ("OSType", info.os_type.clone()),
         ("Architecture", info.architecture.clone()),
         ("CPUs", info.n_cpu.to_string()),
-        ("Total Memory", types::units::human_binary_size(info.mem_total)),
+        (
+            "Total Memory",
+            types::units::human_binary_size(info.mem_total),
+        ),
         ("Name", info.name.clone()),
         ("ID", info.id.clone()),
         ("Docker Root Dir", info.docker_root_dir.clone()),
@@ -271,17 +320,30 @@ fn info_machine(info: &Info, out: &mut String) {
         }
     }
     out.push_str(&format!(" Experimental: {}\n", info.experimental_build));
-    let insecure = info.registry_config.insecure_registry_cidrs.clone().unwrap_or_default();
+    let insecure = info
+        .registry_config
+        .insecure_registry_cidrs
+        .clone()
+        .unwrap_or_default();
     if !insecure.is_empty() {
-        out.push_str(&format!(" Insecure Registries:\n  {}\n", insecure.join("\n  ")));
+        out.push_str(&format!(
+            " Insecure Registries:\n  {}\n",
+            insecure.join("\n  ")
+        ));
     }
-    out.push_str(&format!(" Live Restore Enabled: {}\n", info.live_restore_enabled));
+    out.push_str(&format!(
+        " Live Restore Enabled: {}\n",
+        info.live_restore_enabled
+    ));
 }
 
 /// `system df`
 pub(crate) fn disk_usage(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     if parsed.is_set("verbose") {
-        return Err(Error::text(format!("{}: 'system df -v' is not built yet", session.config.program)));
+        return Err(Error::text(format!(
+            "{}: 'system df -v' is not built yet",
+            session.config.program
+        )));
     }
     let usage: DiskUsage = session.client.get_json("/system/df")?;
     let images = usage.images.unwrap_or_default();
@@ -298,15 +360,25 @@ pub(crate) fn disk_usage(session: &mut Session, parsed: &Parsed) -> Result<i32> 
     let used: i64 = images
         .iter()
         .filter(|image| image.containers > 0)
-        .map(|image| if image.size == -1 || image.shared_size == -1 { 0 } else { image.size - image.shared_size })
+        .map(|image| {
+            if image.size == -1 || image.shared_size == -1 {
+                0
+            } else {
+                image.size - image.shared_size
+            }
+        })
         .sum();
     let is_active = |state: &str| matches!(state, "running" | "paused" | "restarting");
-    let (active, stopped): (Vec<_>, Vec<_>) =
-        containers.iter().partition(|container| is_active(&container.state));
-    let sum = |list: &[&api::container::ContainerSummary]| list.iter().map(|c| c.size_rw).sum::<i64>();
+    let (active, stopped): (Vec<_>, Vec<_>) = containers
+        .iter()
+        .partition(|container| is_active(&container.state));
+    let sum =
+        |list: &[&api::container::ContainerSummary]| list.iter().map(|c| c.size_rw).sum::<i64>();
     let container_size = sum(&active) + sum(&stopped);
     let volume_size = |in_use: Option<bool>| -> i64 {
-        let usages = volumes.iter().filter_map(|volume| volume.usage_data.as_ref());
+        let usages = volumes
+            .iter()
+            .filter_map(|volume| volume.usage_data.as_ref());
         usages
             .filter(|usage| usage.size != -1)
             .filter(|usage| in_use.is_none_or(|wanted| (usage.ref_count > 0) == wanted))
@@ -315,7 +387,12 @@ pub(crate) fn disk_usage(session: &mut Session, parsed: &Parsed) -> Result<i32> 
     };
     let active_volumes = volumes
         .iter()
-        .filter(|volume| volume.usage_data.as_ref().is_some_and(|usage| usage.ref_count > 0))
+        .filter(|volume| {
+            volume
+                .usage_data
+                .as_ref()
+                .is_some_and(|usage| usage.ref_count > 0)
+        })
         .count();
     let active_images = images.iter().filter(|image| image.containers > 0).count();
     let make = |kind: &str, total: usize, active: usize, bytes: i64, free: String| {
@@ -329,7 +406,13 @@ pub(crate) fn disk_usage(session: &mut Session, parsed: &Parsed) -> Result<i32> 
     };
     let layers = usage.layers_size;
     let rows = vec![
-        make("Images", images.len(), active_images, layers, reclaimable(layers - used, layers)),
+        make(
+            "Images",
+            images.len(),
+            active_images,
+            layers,
+            reclaimable(layers - used, layers),
+        ),
         make(
             "Containers",
             containers.len(),
@@ -344,7 +427,13 @@ pub(crate) fn disk_usage(session: &mut Session, parsed: &Parsed) -> Result<i32> 
             volume_size(None),
             reclaimable(volume_size(Some(false)), volume_size(None)),
         ),
-        make("Build Cache", usage.build_cache.unwrap_or_default().len(), 0, 0, size(0)),
+        make(
+            "Build Cache",
+            usage.build_cache.unwrap_or_default().len(),
+            0,
+            0,
+            size(0),
+        ),
     ];
     let listing = Listing {
         headers: &[
@@ -368,13 +457,18 @@ pub(crate) fn disk_usage(session: &mut Session, parsed: &Parsed) -> Result<i32> 
 /// `system trace`: the step clock of a container's start.
 pub(crate) fn trace(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let name = crate::http::escape_path(&parsed.args[0]);
-    let steps: Vec<TraceStep> =
-        session.client.get_json(&format!("/wharf/v1/containers/{name}/trace"))?;
+    let steps: Vec<TraceStep> = session
+        .client
+        .get_json(&format!("/wharf/v1/containers/{name}/trace"))?;
     let mut rows = vec![vec!["STEP".to_owned(), "AT".to_owned(), "TOOK".to_owned()]];
     let mut before = 0;
     let shown = |us: u64| format!("{}.{:03}ms", us / 1000, us % 1000);
     for step in &steps {
-        rows.push(vec![step.name.clone(), shown(step.us), shown(step.us.saturating_sub(before))]);
+        rows.push(vec![
+            step.name.clone(),
+            shown(step.us),
+            shown(step.us.saturating_sub(before)),
+        ]);
         before = step.us;
     }
     session.print(&table::render(&rows))?;

@@ -34,7 +34,9 @@ impl Listing<'_> {
         let format = format.trim();
         if let Some(field) = self.quiet {
             if !matches!(format, "" | "table" | "raw") {
-                session.warn("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+                session.warn(
+                    "WARNING: Ignoring custom format, because both --format and --quiet are set.",
+                );
             }
             let lines: String = self
                 .rows

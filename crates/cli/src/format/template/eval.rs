@@ -325,7 +325,12 @@ impl Machine<'_> {
             arguments.extend(piped);
             if name == "json"
                 && matches!(self.over, Over::Row(_))
-                && let [Item { value: row @ Value::Object(_), .. }] = &arguments[..]
+                && let [
+                    Item {
+                        value: row @ Value::Object(_),
+                        ..
+                    },
+                ] = &arguments[..]
             {
                 // A whole row is shown as `--format json` shows it.
                 let text = crate::format::sorted(row).to_json(true);
@@ -483,9 +488,7 @@ impl Machine<'_> {
                 complain(&format!("map has no entry for key \"{name}\""))
             }
             (_, Value::Null) if is_map(&item.field) || item.field.is_empty() => Ok(Value::Null),
-            (_, Value::Null)
-                if POINTERS.contains(&item.field.as_str()) =>
-            {
+            (_, Value::Null) if POINTERS.contains(&item.field.as_str()) => {
                 complain(&format!("nil pointer evaluating interface {{}}.{name}"))
             }
             // A value that is absent stays absent: Go prints <no value>.
@@ -583,7 +586,11 @@ fn show_value(value: &Value, field: &str) -> String {
                 .collect();
             // The one pointer that Go prints though the document leaves it out.
             let health = field == "State" && value.get("Health").is_none();
-            format!("{{{}{}}}", parts.join(" "), if health { " <nil>" } else { "" })
+            format!(
+                "{{{}{}}}",
+                parts.join(" "),
+                if health { " <nil>" } else { "" }
+            )
         }
     }
 }
