@@ -13,6 +13,7 @@ use types::oci::runtime::Spec;
 use crate::error::{Failure, Reason, unheard};
 use crate::handshake::{self, Message, Step};
 use crate::init::{self, Stage, Way};
+use crate::plan::devices;
 use crate::plan::mounts::What;
 use crate::plan::{Facts, Plan};
 use crate::prepare::{Prepared, prepare};
@@ -197,7 +198,7 @@ fn make_group(spec: &Spec, topology: &Topology) -> Result<Group, Failure> {
     let resources = linux
         .and_then(|linux| linux.resources.as_ref())
         .unwrap_or(&default);
-    let (writes, _warnings) = cgroup::plan(resources, topology)?;
+    let (writes, _warnings) = cgroup::plan(&devices::with_default_rules(resources), topology)?;
     let group = Group::create(topology, path)?;
     match group.apply(&writes) {
         Ok(()) => Ok(group),

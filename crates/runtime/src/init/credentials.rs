@@ -58,12 +58,10 @@ pub(super) fn set_user(process: &ProcessPlan) -> Done {
         if wanted.bounding & (1 << capability) != 0 {
             continue;
         }
-        match credentials::is_in_bounding_set(capability) {
-            None => break,
-            Some(false) => {}
-            Some(true) => {
-                credentials::drop_from_bounding_set(capability).at(Step::Capabilities, 1)?;
-            }
+        match credentials::drop_from_bounding_set(capability) {
+            // The first number that this kernel does not know.
+            Err(error) if error.errno == Errno::INVAL => break,
+            done => done.at(Step::Capabilities, 1)?,
         }
     }
     credentials::keep_capabilities(true).at(Step::Capabilities, 2)?;

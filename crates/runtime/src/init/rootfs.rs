@@ -10,7 +10,7 @@ use super::{At, Done};
 use crate::error::unheard;
 use crate::handshake::Step;
 use crate::plan::Plan;
-use crate::plan::mounts::{MountStep, Target, What};
+use crate::plan::mounts::{MountStep, Part, Target, What};
 use crate::prepare::{CgroupView, Covers, Prepared, Source};
 
 /// Mounts the root and all below it, and fills /dev. Nothing of the host is covered: it happens in
@@ -27,16 +27,7 @@ pub(super) fn build(plan: &Plan, prepared: &Prepared) -> Done {
         }
     }
     set_sysctls(plan, proc)?;
-    for (item, step) in plan.nodes.iter().enumerate() {
-        parent_of(root, &step.target)
-            .and_then(|(dir, name)| root::make_node(dir.as_fd(), name, step.node))
-            .at(Step::Node, item)?;
-    }
-    for (item, step) in plan.links.iter().enumerate() {
-        parent_of(root, &step.target)
-            .and_then(|(dir, name)| root::make_link(&step.text, dir.as_fd(), name))
-            .at(Step::Link, item)?;
-    }
+    fill_dev(plan, root)?;
     if let (Some(target), Some(pair)) = (&plan.console, &prepared.console) {
         mount::open_tree(pair.peer.as_fd(), c"", Tree::Clone)
             .and_then(|peer| {
@@ -44,6 +35,22 @@ pub(super) fn build(plan: &Plan, prepared: &Prepared) -> Done {
                 mount::move_onto(peer.as_fd(), target.as_fd())
             })
             .at(Step::Console, 1)?;
+    }
+    Ok(())
+}
+
+/// Nodes and links. Nearly all lie in one directory, which is looked up once.
+fn fill_dev(plan: &Plan, root: BorrowedFd<'_>) -> Done {
+    let mut dir = Directory { root, last: None };
+    for (item, step) in plan.nodes.iter().enumerate() {
+        dir.of(&step.target)
+            .and_then(|(dir, name)| root::make_node(dir, name, step.node))
+            .at(Step::Node, item)?;
+    }
+    for (item, step) in plan.links.iter().enumerate() {
+        dir.of(&step.target)
+            .and_then(|(dir, name)| root::make_link(&step.text, dir, name))
+            .at(Step::Link, item)?;
     }
     Ok(())
 }
@@ -259,29 +266,52 @@ enum Shape {
 
 /// Finds a target, and makes what is missing of it.
 fn ensure(root: BorrowedFd<'_>, target: &Target, shape: Shape) -> sys::Result<OwnedFd> {
-    match root::find(root, &target.path) {
+    ensure_parts(root, &target.parts, &target.path, shape)
+}
+
+fn ensure_parts(
+    root: BorrowedFd<'_>,
+    parts: &[Part],
+    path: &CStr,
+    shape: Shape,
+) -> sys::Result<OwnedFd> {
+    match root::find(root, path) {
         Err(error) if error.errno == Errno::NOENT => {}
         found => return found,
     }
     let mut parent: Option<OwnedFd> = None;
-    for (at, part) in target.parts.iter().enumerate() {
-        let found = match root::find(root, &part.path) {
-            Err(error) if error.errno == Errno::NOENT => {
-                let dir = parent.as_ref().map_or(root, AsFd::as_fd);
-                if shape == Shape::File && at + 1 == target.parts.len() {
-                    root::make_file(dir, &part.name)?;
-                } else {
-                    root::make_dir(dir, &part.name, 0o755)?;
-                }
-                root::find(root, &part.path)?
+    for (at, part) in parts.iter().enumerate() {
+        let is_last = at + 1 == parts.len();
+        // That the last one is missing is known.
+        let found = if is_last {
+            None
+        } else {
+            find_or_none(root, &part.path)?
+        };
+        let found = if let Some(found) = found {
+            found
+        } else {
+            let dir = parent.as_ref().map_or(root, AsFd::as_fd);
+            if shape == Shape::File && is_last {
+                root::make_file(dir, &part.name)?;
+            } else {
+                root::make_dir(dir, &part.name, 0o755)?;
             }
-            found => found?,
+            root::find(root, &part.path)?
         };
         parent = Some(found);
     }
     match parent {
         Some(found) => Ok(found),
-        None => root::find(root, &target.path),
+        None => root::find(root, path),
+    }
+}
+
+fn find_or_none(root: BorrowedFd<'_>, path: &CStr) -> sys::Result<Option<OwnedFd>> {
+    match root::find(root, path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.errno == Errno::NOENT => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -293,24 +323,23 @@ fn ensure_strictly(root: BorrowedFd<'_>, target: &Target) -> sys::Result<OwnedFd
     root::find_strictly(root, &target.path)
 }
 
-/// The directory that an entry goes to, made when it is missing, and the entry's name.
-fn parent_of<'a>(root: BorrowedFd<'_>, target: &'a Target) -> sys::Result<(OwnedFd, &'a CStr)> {
-    let missing = sys::Error::new("openat2", Errno::INVAL);
-    let (last, before) = target.parts.split_last().ok_or(missing)?;
-    let mut parent: Option<OwnedFd> = None;
-    for part in before {
-        let found = match root::find(root, &part.path) {
-            Err(error) if error.errno == Errno::NOENT => {
-                root::make_dir(parent.as_ref().map_or(root, AsFd::as_fd), &part.name, 0o755)?;
-                root::find(root, &part.path)?
-            }
-            found => found?,
-        };
-        parent = Some(found);
+/// The directory that entries go to.
+struct Directory<'a> {
+    root: BorrowedFd<'a>,
+    /// The one of the last entry, and its path.
+    last: Option<(&'a CStr, OwnedFd)>,
+}
+
+impl<'a> Directory<'a> {
+    /// The directory of an entry, made when it is missing, and the entry's name.
+    fn of(&mut self, target: &'a Target) -> sys::Result<(BorrowedFd<'_>, &'a CStr)> {
+        let missing = sys::Error::new("openat2", Errno::INVAL);
+        let (entry, before) = target.parts.split_last().ok_or(missing)?;
+        let path = before.last().map_or(c"/", |part| &part.path);
+        if self.last.as_ref().is_none_or(|(last, _)| *last != path) {
+            self.last = Some((path, ensure_parts(self.root, before, path, Shape::Dir)?));
+        }
+        let (_, dir) = self.last.as_ref().ok_or(missing)?;
+        Ok((dir.as_fd(), &entry.name))
     }
-    let parent = match parent {
-        Some(parent) => parent,
-        None => root::find(root, c"/")?,
-    };
-    Ok((parent, &last.name))
 }

@@ -3,14 +3,15 @@
 //!
 //! Invariant: what init does between clone and execve is decided here; it only walks the lists.
 
+pub(crate) mod devices;
 pub(crate) mod mounts;
 pub(crate) mod process;
 
 use std::ffi::CString;
 
 use sys::namespace;
-use sys::root::{Node, NodeKind};
-use types::oci::runtime::{Device, Linux, Spec};
+use sys::root::Node;
+use types::oci::runtime::{Linux, Spec};
 
 use self::mounts::{MountStep, Target};
 use self::process::{Filter, ProcessPlan};
@@ -148,11 +149,15 @@ impl Plan {
             root_propagation: root_propagation(&linux.rootfs_propagation)?,
             readonly_root: spec.root.as_ref().is_some_and(|root| root.readonly),
             nodes: if own_dev {
-                nodes(&linux.devices)?
+                devices::nodes(&linux.devices)?
             } else {
                 Vec::new()
             },
-            links: if own_dev { links()? } else { Vec::new() },
+            links: if own_dev {
+                devices::links()?
+            } else {
+                Vec::new()
+            },
             console: if process.terminal {
                 Some(Target::new("/dev/console")?)
             } else {
@@ -232,88 +237,6 @@ fn root_propagation(word: &str) -> Result<Option<(u64, bool)>, Invalid> {
                 word: word.to_owned(),
             }),
     }
-}
-
-/// The nodes that every Linux program may expect (runtime specification, "Default Devices").
-const DEFAULT_NODES: [(&str, u32, u32); 6] = [
-    ("/dev/null", 1, 3),
-    ("/dev/zero", 1, 5),
-    ("/dev/full", 1, 7),
-    ("/dev/random", 1, 8),
-    ("/dev/urandom", 1, 9),
-    ("/dev/tty", 5, 0),
-];
-
-fn nodes(devices: &[Device]) -> Result<Vec<NodeStep>, Invalid> {
-    let mut steps = Vec::new();
-    for (path, major, minor) in DEFAULT_NODES {
-        let node = Node {
-            kind: NodeKind::Char,
-            major,
-            minor,
-            mode: 0o666,
-            uid: 0,
-            gid: 0,
-        };
-        if !devices.iter().any(|device| device.path == path) {
-            steps.push(NodeStep {
-                target: Target::new(path)?,
-                node,
-            });
-        }
-    }
-    for device in devices {
-        let kind = match device.kind.as_str() {
-            "c" | "u" => NodeKind::Char,
-            "b" => NodeKind::Block,
-            "p" => NodeKind::Fifo,
-            word => {
-                return Err(Invalid::Unknown {
-                    what: "device type",
-                    word: word.to_owned(),
-                });
-            }
-        };
-        let number = |value: i64| {
-            let unknown = |_| Invalid::Unknown {
-                what: "device number",
-                word: value.to_string(),
-            };
-            u32::try_from(value).map_err(unknown)
-        };
-        let node = Node {
-            kind,
-            major: number(device.major)?,
-            minor: number(device.minor)?,
-            mode: device.file_mode.unwrap_or(0o666) & 0o7777,
-            uid: device.uid.unwrap_or(0),
-            gid: device.gid.unwrap_or(0),
-        };
-        steps.push(NodeStep {
-            target: Target::new(&device.path)?,
-            node,
-        });
-    }
-    Ok(steps)
-}
-
-fn links() -> Result<Vec<LinkStep>, Invalid> {
-    [
-        ("/dev/fd", c"/proc/self/fd"),
-        ("/dev/stdin", c"/proc/self/fd/0"),
-        ("/dev/stdout", c"/proc/self/fd/1"),
-        ("/dev/stderr", c"/proc/self/fd/2"),
-        ("/dev/core", c"/proc/kcore"),
-        ("/dev/ptmx", c"pts/ptmx"),
-    ]
-    .into_iter()
-    .map(|(path, text)| {
-        Ok(LinkStep {
-            target: Target::new(path)?,
-            text: text.to_owned(),
-        })
-    })
-    .collect()
 }
 
 fn sysctls(linux: &Linux, namespaces: &Namespaces, facts: Facts) -> Result<Vec<Sysctl>, Invalid> {
