@@ -88,6 +88,12 @@ pub struct Child {
     pub console: Option<OwnedFd>,
 }
 
+/// Does ahead of the first creation what does not depend on the container. That something fails
+/// is told by the creation.
+pub fn warm_up() {
+    error::unheard(create::topology());
+}
+
 impl Container {
     /// Makes cgroup, namespaces, mounts and init, up to the point before execve. On failure
     /// nothing is left.

@@ -42,6 +42,8 @@ pub fn run(control: OwnedFd) -> i32 {
         report(panic);
         std::process::abort();
     }));
+    // A spare shim has time now, and none when it is asked.
+    runtime::warm_up();
     match serve::serve(control) {
         Ok(()) => 0,
         Err(_) => 1,
