@@ -1,5 +1,6 @@
 //! The daemon as the commands see it: requests over one kept connection, streams, hijacks.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
 
 use api::ApiVersion;
@@ -17,7 +18,8 @@ pub(crate) struct Client {
     /// The version was said by the user or by the daemon.
     agreed: bool,
     pinned: bool,
-    default_host: bool,
+    /// Nobody chose the host: an engine may be started there, with these variables.
+    start_env: Option<Vec<(OsString, OsString)>>,
     idle: Option<Connection>,
 }
 
@@ -46,7 +48,8 @@ impl Client {
             version: config.api_version.unwrap_or(ApiVersion::MAX),
             agreed: config.api_version.is_some(),
             pinned: config.api_version.is_some(),
-            default_host: config.default_host,
+            start_env: (config.default_host && config.program == "wharf")
+                .then(|| config.env.clone()),
             idle: None,
         }
     }
@@ -54,11 +57,6 @@ impl Client {
     /// Returns the version of the API that is spoken.
     pub(crate) fn version(&self) -> ApiVersion {
         self.version
-    }
-
-    /// Returns the daemon's address.
-    pub(crate) fn host(&self) -> &Host {
-        &self.host
     }
 
     /// Sends a request without body and reads the whole answer.
@@ -222,9 +220,15 @@ impl Client {
         }
     }
 
+    /// Starts an engine if that is ours to do, once; returns whether one answers now.
+    fn start(&mut self) -> Result<bool> {
+        let env = self.start_env.take();
+        env.map_or(Ok(false), |env| crate::start::daemon(&self.host, &env))
+    }
+
     fn connect(&mut self) -> Result<Connection> {
         let socket = match Socket::connect(&self.host) {
-            Err(_) if self.default_host && crate::start::daemon(&self.host)? => {
+            Err(_) if self.start()? => {
                 Socket::connect(&self.host)
             }
             result => result,
