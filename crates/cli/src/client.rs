@@ -228,9 +228,7 @@ impl Client {
 
     fn connect(&mut self) -> Result<Connection> {
         let socket = match Socket::connect(&self.host) {
-            Err(_) if self.start()? => {
-                Socket::connect(&self.host)
-            }
+            Err(_) if self.start()? => Socket::connect(&self.host),
             result => result,
         };
         match socket {

@@ -49,12 +49,17 @@ pub(crate) fn daemon(host: &Host, env: &[(OsString, OsString)]) -> Result<bool> 
     }
     let log = std::fs::read_to_string(LOG).unwrap_or_default();
     let last = log.lines().last().unwrap_or("it said nothing");
-    Err(Error::text(format!("the engine did not start ({LOG}): {last}")))
+    Err(Error::text(format!(
+        "the engine did not start ({LOG}): {last}"
+    )))
 }
 
 fn spawn(env: &[(OsString, OsString)]) -> Result<sys::process::Child> {
     let failed = |what: &str, error: &std::io::Error| {
-        Error::text(format!("cannot start the engine: {what}: {}", go_text(error)))
+        Error::text(format!(
+            "cannot start the engine: {what}: {}",
+            go_text(error)
+        ))
     };
     let log = Path::new(LOG);
     let directory = log.parent().unwrap_or(Path::new("/"));
