@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use meta::Read;
+use meta::{Read, Txn};
 use serde::{Deserialize, Serialize};
 use sys::Errno;
 use sys::dir::{self, Dir, Kind};
@@ -79,6 +79,15 @@ impl Store {
             return Err(at(Path::new(RW).join(key))(error));
         }
         Ok(Snapshot { key, layers })
+    }
+
+    /// Makes sure that the layers below a snapshot are still there. Call it in the transaction that
+    /// writes the container's record: since `prepare` the image may have been removed.
+    pub fn hold(&self, txn: &Txn<'_>, snapshot: &Snapshot) -> Result<()> {
+        snapshot
+            .layers
+            .iter()
+            .try_for_each(|layer| record::find_layer(txn, *layer).map(drop))
     }
 
     /// Returns what to mount as the container's root, which must not be mounted now. `volatile`

@@ -3,7 +3,7 @@
 //! The tree mirrors the machine: every path keeps its place and every symbolic link on the way to
 //! a file is kept as it is (`/bin` → `usr/bin`, `sh` → `dash`), so that loaders and scripts find
 //! what they found there. Owners, times and set-id bits are not kept: the same files give the same
-//! layer.
+//! image.
 
 mod elf;
 mod ld_cache;
@@ -21,7 +21,7 @@ use types::oci::image::ContainerDefaults;
 
 use crate::error::{Error, Result, at};
 use crate::import::one_layer;
-use crate::stage::{Staged, now};
+use crate::stage::Staged;
 use crate::store::Store;
 
 /// What the built-in image `wharf/host` is made of: those of them that the machine has.
@@ -180,6 +180,9 @@ enum Item {
 /// The image to be, by path without the leading slash.
 struct Plan {
     items: BTreeMap<Vec<u8>, Item>,
+    /// When the newest file changed, in seconds since the epoch: the image was "created" then, so
+    /// that the same files are the same image, whoever makes it how often.
+    newest: i64,
     cache: BTreeMap<Vec<u8>, PathBuf>,
     cache_needed: bool,
 }
@@ -224,7 +227,10 @@ impl Store {
             cmd: Some(vec!["sh".to_owned()]),
             ..ContainerDefaults::default()
         };
-        let config = one_layer(&layer, defaults, now(), "from this machine's programs");
+        let created = jiff::Timestamp::from_second(plan.newest)
+            .unwrap_or_default()
+            .to_string();
+        let config = one_layer(&layer, defaults, created, "from this machine's programs");
         Staged::new(self, &config, vec![layer], None)
     }
 }
@@ -237,6 +243,7 @@ impl Plan {
         };
         let mut plan = Self {
             items: BTreeMap::new(),
+            newest: 0,
             cache,
             cache_needed: false,
         };
@@ -358,6 +365,7 @@ impl Plan {
                 }
                 Kind::File => {
                     let mode = stat.mode & 0o777;
+                    self.newest = self.newest.max(stat.modified.seconds);
                     let item = Item::Copy {
                         from: next.clone(),
                         mode,

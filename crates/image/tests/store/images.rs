@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 
 use archive::{Entry, EntryKind};
-use image::{ImportOptions, RemovedItem, Snapshot, Store, User};
+use image::{Error, ImportOptions, RemovedItem, Snapshot, Store, User};
 use types::{Digest, Mount, Reference};
 
 use crate::house::{House, file, gzip, tar};
@@ -199,10 +199,19 @@ fn root_removal_of_one_name_of_two() {
     };
     assert!(lower[0].join("a").exists());
     drop(view);
+    house
+        .meta
+        .write(|txn| house.store.hold(txn, &snapshot))
+        .unwrap();
     let garbage = house
         .meta
         .write(|txn| house.store.collect(txn, []))
         .unwrap();
+    let error = house
+        .meta
+        .write(|txn| house.store.hold(txn, &snapshot))
+        .unwrap_err();
+    assert!(matches!(error, Error::MissingLayer { .. }));
     house.store.discard(garbage).unwrap();
     assert_eq!(house.names("layers"), ["0"]);
 }
