@@ -1,10 +1,12 @@
 //! The verbs of images. The store does the work; here a transaction is opened, committed, and told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image::{ImageRecord, RemovedItem};
+use meta::Read as _;
 use types::{Digest, Reference};
 
+use crate::container::record::CONTAINERS;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::{Engine, blocking};
@@ -169,19 +171,27 @@ impl Engine {
     }
 
     fn image_remove_blocking(&self, name: &str, force: bool) -> Result<(Digest, Vec<RemovedItem>)> {
-        let containers = self.list();
-        let ids: Vec<String> = containers.iter().map(|one| one.record.id.short()).collect();
-        let users: Vec<image::User<'_>> = containers
-            .iter()
-            .zip(&ids)
-            .map(|(one, container)| image::User {
-                container,
-                image: one.record.image_id,
-                running: one.state.status.is_running(),
-                snapshot: &one.record.snapshot,
-            })
+        let running: BTreeSet<_> = self
+            .list()
+            .into_iter()
+            .filter(|one| one.state.status.is_running())
+            .map(|one| one.record.id)
             .collect();
         let (id, removed) = self.meta().write(|txn| {
+            // Read here and not from the cells: a container that is being created has its row
+            // first, and its layers must not go meanwhile.
+            let containers = txn.scan(&CONTAINERS)?;
+            let ids: Vec<String> = containers.iter().map(|(_, one)| one.id.short()).collect();
+            let users: Vec<image::User<'_>> = containers
+                .iter()
+                .zip(&ids)
+                .map(|((_, record), container)| image::User {
+                    container,
+                    image: record.image_id,
+                    running: running.contains(&record.id),
+                    snapshot: &record.snapshot,
+                })
+                .collect();
             let id = self.images().resolve(txn, name)?;
             Ok::<_, Error>((id, self.images().remove(txn, name, force, &users)?))
         })?;

@@ -97,6 +97,7 @@ impl Engine {
                 if let Some(owner) = txn.get(&NAMES, &name)? {
                     return Err(name_conflict(&name, owner));
                 }
+                self.images().hold(txn, &record.snapshot)?;
                 txn.put(&NAMES, &name, &id)?;
                 txn.put(&CONTAINERS, &id.to_string(), &record)?;
                 txn.put(&STATES, &id.to_string(), &State::created())?;
