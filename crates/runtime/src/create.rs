@@ -4,6 +4,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use cgroup::{Entry, Group, Topology};
 use sys::clone::Cloned;
@@ -301,10 +302,12 @@ pub(crate) fn clone(
     entry: &Entry,
     child: impl FnOnce(Way<'_>, BorrowedFd<'_>),
 ) -> Result<Born, Failure> {
-    let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::Host {
-        what: "line to init".to_owned(),
-        source: sys::Error::from_io("socketpair", &error),
-    })?;
+    let (ours, theirs) = UnixStream::pair()
+        .and_then(|pair| pair.0.set_read_timeout(Some(PATIENCE)).map(|()| pair))
+        .map_err(|error| Failure::Host {
+            what: "line to init".to_owned(),
+            source: sys::Error::from_io("socketpair", &error),
+        })?;
     // Opened in any case: between a refused clone3 and the next there is no way back.
     let procs = match &entry.into {
         Some(dir) => Some(open_procs(dir.as_fd()).map_err(host("cgroup.procs"))?),
@@ -338,6 +341,10 @@ fn open_procs(dir: BorrowedFd<'_>) -> sys::Result<OwnedFd> {
     sys::root::open_to_write(dir, c"cgroup.procs")
 }
 
+/// How long a new process may take. What runs in a container can stop or starve the processes that
+/// are to join it, and must not stop their maker with them.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What clone3 says where it cannot place a child, but a child can enter by itself.
 fn is_refused(errno: Errno) -> bool {
     matches!(
@@ -354,6 +361,9 @@ pub(crate) fn born_or_dead(
     let mut packet = [0; handshake::LEN];
     let word = match born.line().read_exact(&mut packet) {
         Ok(()) => handshake::decode(&packet),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            return Err(Failure::Silent(PATIENCE));
+        }
         Err(_) => None,
     };
     match word {

@@ -74,6 +74,12 @@ pub enum Failure {
     /// Init ended without a word.
     #[error("unable to start container process: error during container init: {0}")]
     Died(String),
+    /// Init said nothing.
+    #[error("unable to start container process: no word from container init in {0:?}")]
+    Silent(std::time::Duration),
+    /// It is frozen, and what joins it would freeze too.
+    #[error("cannot exec in a paused container (use --ignore-paused to override)")]
+    Paused,
     /// It cannot be joined.
     #[error("cannot exec in a stopped container")]
     Stopped,
@@ -134,13 +140,14 @@ impl Failure {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid(_) | Self::Program { .. } => ErrorKind::InvalidArgument,
-            Self::Stopped | Self::Running => ErrorKind::Conflict,
+            Self::Stopped | Self::Paused | Self::Running => ErrorKind::Conflict,
             Self::Threads(_)
             | Self::Cgroup(_)
             | Self::NoCgroup
             | Self::Host { .. }
             | Self::Init { .. }
-            | Self::Died(_) => ErrorKind::Internal,
+            | Self::Died(_)
+            | Self::Silent(_) => ErrorKind::Internal,
         }
     }
 

@@ -20,6 +20,9 @@ pub(crate) fn exec(
     stdio: &Stdio,
 ) -> Result<Child, Failure> {
     let proof = SingleThreaded::prove().map_err(Failure::Threads)?;
+    if container.group.is_frozen()? {
+        return Err(Failure::Paused);
+    }
     let facts = create::facts(false)?;
     let mut plan = ProcessPlan::new(process, container.filter.clone(), facts)?;
     if !plan.has_home() {

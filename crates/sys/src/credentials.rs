@@ -36,6 +36,11 @@ struct Data {
 
 const VERSION_3: u32 = 0x2008_0522;
 
+/// Tells whether this process is root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// Returns this process's capabilities.
 pub fn capabilities() -> Result<Capabilities> {
     failpoint::pass("capget")?;
@@ -194,9 +199,4 @@ mod tests {
         assert_eq!(own.effective & !own.permitted, 0);
         assert_eq!(drop_from_bounding_set(63).unwrap_err().errno, Errno::INVAL);
     }
-}
-
-/// Tells whether this process is root.
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }

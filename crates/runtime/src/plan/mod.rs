@@ -319,3 +319,122 @@ fn text_of(what: &'static str, word: &str) -> Result<Option<CString>, Invalid> {
         text(what, word).map(Some)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FACTS: Facts = Facts {
+        capabilities: u64::MAX,
+        has_netns: false,
+    };
+
+    fn spec(text: &str) -> Spec {
+        let mut spec: Spec = serde_json::from_str(text).unwrap();
+        let process = spec.process.get_or_insert_default();
+        process.args = vec!["a".to_owned()];
+        let linux = spec.linux.get_or_insert_default();
+        let mount = types::oci::runtime::Namespace {
+            kind: "mount".to_owned(),
+            ..Default::default()
+        };
+        linux.namespaces.push(mount);
+        spec
+    }
+
+    fn plan(text: &str, facts: Facts) -> Result<Plan, Invalid> {
+        Plan::new("x", &spec(text), facts)
+    }
+
+    #[test]
+    fn namespaces_are_made_or_joined() {
+        let text = r#"{"linux": {"namespaces": [{"type": "pid"}, {"type": "cgroup"},
+            {"type": "network", "path": "/run/netns/a"}, {"type": "ipc", "path": "/proc/7/ns/ipc"}]}}"#;
+        let made = plan(text, FACTS).unwrap().namespaces;
+        assert_eq!(made.new, namespace::MOUNT | namespace::PID);
+        assert!(made.new_cgroup);
+        assert_eq!(made.join.len(), 2);
+        // A descriptor replaces what the Spec says of the network.
+        let given = plan(
+            text,
+            Facts {
+                has_netns: true,
+                ..FACTS
+            },
+        )
+        .unwrap()
+        .namespaces;
+        assert_eq!(given.join, [(namespace::IPC, "/proc/7/ns/ipc".to_owned())]);
+
+        let check = |text| plan(text, FACTS).unwrap_err().to_string();
+        let twice = r#"{"linux": {"namespaces": [{"type": "pid"}, {"type": "pid"}]}}"#;
+        assert_eq!(check(twice), "namespace \"pid\" is listed twice");
+        let user = r#"{"linux": {"namespaces": [{"type": "user"}]}}"#;
+        assert_eq!(check(user), "unknown namespace \"user\"");
+    }
+
+    #[test]
+    fn parameters_need_a_namespace() {
+        let check = |name: &str, namespaces: &str, facts: Facts| {
+            let text = format!(
+                r#"{{"linux": {{"sysctl": {{"{name}": "1"}}, "namespaces": [{namespaces}]}}}}"#
+            );
+            plan(&text, facts)
+                .map(|plan| plan.sysctls[0].path.to_str().unwrap().to_owned())
+                .ok()
+        };
+        let (network, ipc) = (r#"{"type": "network"}"#, r#"{"type": "ipc"}"#);
+        let netns = Facts {
+            has_netns: true,
+            ..FACTS
+        };
+        let found = |path: &str| Some(path.to_owned());
+        assert_eq!(
+            check("net.ipv4.ip_forward", network, FACTS),
+            found("sys/net/ipv4/ip_forward")
+        );
+        assert_eq!(
+            check("net.ipv4.ip_forward", "", netns),
+            found("sys/net/ipv4/ip_forward")
+        );
+        assert_eq!(check("net.ipv4.ip_forward", ipc, FACTS), None);
+        assert_eq!(
+            check("net/ipv4/conf/eth0.1/x", network, FACTS),
+            found("sys/net/ipv4/conf/eth0.1/x")
+        );
+        assert_eq!(
+            check("kernel.shmmax", ipc, FACTS),
+            found("sys/kernel/shmmax")
+        );
+        assert_eq!(
+            check("fs.mqueue.msg_max", ipc, FACTS),
+            found("sys/fs/mqueue/msg_max")
+        );
+        assert_eq!(check("kernel.pid_max", ipc, FACTS), None);
+        assert_eq!(check("net.ipv4.../../kernel.pid_max", network, FACTS), None);
+        assert_eq!(check("net/../kernel/pid_max", network, FACTS), None);
+    }
+
+    #[test]
+    fn the_host_s_dev_is_not_filled() {
+        let own = plan("{}", FACTS).unwrap();
+        assert_eq!((own.nodes.len(), own.links.len()), (6, 6));
+        let text =
+            r#"{"mounts": [{"destination": "/dev", "source": "/dev", "options": ["rbind"]}]}"#;
+        let bound = plan(text, FACTS).unwrap();
+        assert_eq!((bound.nodes.len(), bound.links.len()), (0, 0));
+    }
+
+    #[test]
+    fn refuses_relative_paths() {
+        assert!(plan(r#"{"linux": {"maskedPaths": ["proc"]}}"#, FACTS).is_err());
+        assert!(plan(r#"{"linux": {"rootfsPropagation": "sideways"}}"#, FACTS).is_err());
+        assert!(
+            plan(
+                r#"{"mounts": [{"destination": "x", "type": "tmpfs"}]}"#,
+                FACTS
+            )
+            .is_err()
+        );
+    }
+}

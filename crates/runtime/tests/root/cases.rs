@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use runtime::Stdio;
 
 use crate::bundle::{Bundle, pipes, read_terminal, write};
+use crate::hostile::{self, in_a_process};
 
 type Case = fn();
 
@@ -21,8 +22,22 @@ pub(crate) const ALL: &[(&str, Case)] = &[
     ("root_failures_leave_nothing", failures_leave_nothing),
     (
         "root_every_failed_call_leaves_nothing",
-        every_failed_call_leaves_nothing,
+        hostile::every_failed_call_leaves_nothing,
     ),
+    (
+        "root_cve_2024_21626_workdir_fd",
+        hostile::cve_2024_21626_workdir_fd,
+    ),
+    (
+        "root_cve_2019_16884_hostile_proc",
+        hostile::cve_2019_16884_hostile_proc,
+    ),
+    (
+        "root_cve_2019_19921_links_for_proc",
+        hostile::cve_2019_19921_links_for_proc,
+    ),
+    ("root_frozen", frozen),
+    ("root_propagation", propagation),
     ("root_seccomp", seccomp),
     ("root_kernel_parameters", kernel_parameters),
     ("root_readonly_and_nodes", readonly_and_nodes),
@@ -489,88 +504,67 @@ fn shared_namespaces() {
     assert_eq!(own.finish(&child).code, 137);
 }
 
-/// Runs `work` in a process of its own, for failpoints are ordered once for each process.
-fn in_a_process(work: impl FnOnce()) -> i32 {
-    let proof = sys::single_threaded::SingleThreaded::prove().unwrap();
-    match sys::clone::clone3(proof, 0, None).unwrap() {
-        sys::clone::Cloned::Parent { pidfd, .. } => sys::pidfd::wait(pidfd.as_fd()).unwrap().code(),
-        sys::clone::Cloned::Child => {
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            sys::clone::exit(i32::from(done.is_err()))
-        }
-    }
+fn frozen() {
+    let mut bundle = Bundle::new("sleep 100");
+    let (stdio, own) = pipes();
+    let (mut container, child) = bundle.create(stdio).unwrap();
+    container.start().unwrap();
+    container.cgroup().freeze(true).unwrap();
+    let (stdio, _pipes) = pipes();
+    let error = container
+        .exec(bundle.process(), stdio)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("paused container"), "{error}");
+    container.destroy().unwrap();
+    assert_eq!(own.finish(&child).code, 137);
 }
 
-/// Fails every single call of a creation, one after the other.
-fn every_failed_call_leaves_nothing() {
-    // Some of these look for what may be missing: a home directory, the first place in PATH. And
-    // they are counted for both processes, of which neither makes all.
-    const MAY_PASS: [&str; 5] = ["read", "openat2", "mkdirat", "fstat", "stat"];
-    let mut bundle = Bundle::new("true");
-    bundle.linux().seccomp = Some(runtime::seccomp::default_profile(&[]));
-    bundle
-        .linux()
-        .sysctl
-        .insert("kernel.shmmni".to_owned(), "99".to_owned());
-    bundle.process().user.uid = 1000;
-    let file = bundle.dir.join("host/f");
-    write(&file, "");
-    bundle.bind(
-        file.to_str().unwrap(),
-        "/made/file",
-        &["rbind", "ro", "rprivate"],
-    );
-    let counted = bundle.dir.join("calls");
-    let create = |order: &str, may_pass: bool| {
-        sys::failpoint::configure("test", order);
-        let (stdio, _pipes) = pipes();
-        match bundle.create(stdio) {
-            Ok((container, child)) => {
-                let calls = std::fs::read_to_string(&counted).unwrap_or_default();
-                write(&bundle.dir.join("calls-of-create"), &calls);
-                if container.destroy().is_err() {
-                    // The order was for a call that only this made.
-                    let path = &bundle.spec.linux.as_ref().unwrap().cgroups_path;
-                    let topology = cgroup::Topology::detect().unwrap();
-                    if let Ok(group) = cgroup::Group::open(&topology, path) {
-                        group.kill().unwrap();
-                        group.destroy().unwrap();
-                    }
-                }
-                sys::pidfd::wait(child.pidfd.as_fd()).unwrap();
-                bundle.assert_nothing_left();
-                assert!(may_pass, "{order} changed nothing");
-            }
-            Err(error) => {
-                bundle.assert_nothing_left();
-                let error = error.to_string();
-                let words = ["input/output error", "executable file not found"];
-                assert!(
-                    words.iter().any(|word| error.contains(word)),
-                    "{order}: {error}"
-                );
-            }
-        }
-    };
-    // The group above is made once, by this one.
-    bundle.run().unwrap();
-    let order = format!("count={}", counted.display());
-    assert_eq!(in_a_process(|| create(&order, true)), 0);
-    let calls = std::fs::read_to_string(bundle.dir.join("calls-of-create")).unwrap();
-    let mut seen = std::collections::BTreeMap::<&str, u32>::new();
-    for call in calls.lines().filter_map(|line| line.strip_prefix("test ")) {
-        *seen.entry(call).or_default() += 1;
-    }
-    assert!(seen.len() > 40, "{seen:?}");
-    let mut failed = Vec::new();
-    for (call, count) in seen {
-        for nth in 1..=count {
-            let order = format!("{call}:{nth}=errno:5");
-            if in_a_process(|| create(&order, MAY_PASS.contains(&call))) != 0 {
-                failed.push(order);
-                break;
-            }
-        }
-    }
-    assert!(failed.is_empty(), "{failed:#?}");
+/// Mounts that the host makes later are seen where `rslave` says so, and only there.
+fn propagation() {
+    let mut bundle = Bundle::new("sleep 100");
+    let shared = bundle.dir.join("host");
+    std::fs::create_dir(shared.join("late")).unwrap();
+    let source = shared.to_str().unwrap().to_owned();
+    bundle.bind(&source, "/slave", &["rbind", "rslave"]);
+    bundle.bind(&source, "/private", &["rbind", "rprivate"]);
+    let process = bundle.process().clone();
+    let code = in_a_process(|| {
+        // A mount table of this process's own, with one shared mount in it.
+        sys::namespace::unshare(sys::namespace::MOUNT).unwrap();
+        sys::mount::make_all_private().unwrap();
+        let path = std::ffi::CString::new(source.clone()).unwrap();
+        let own = sys::mount::open_host_tree(&path, sys::mount::Tree::Clone).unwrap();
+        let at = sys::root::open_host(&path).unwrap();
+        sys::mount::move_onto(own.as_fd(), at.as_fd()).unwrap();
+        let attributes = sys::mount::Attributes {
+            propagation: sys::mount::propagation::SHARED,
+            ..sys::mount::Attributes::default()
+        };
+        sys::mount::set_attributes(own.as_fd(), false, attributes).unwrap();
+
+        let (stdio, own_pipes) = pipes();
+        let (mut container, child) = bundle.create(stdio).unwrap();
+        container.start().unwrap();
+        let context = sys::mount::fsopen(c"tmpfs").unwrap();
+        sys::mount::create(context.as_fd()).unwrap();
+        let late = sys::mount::fsmount(context.as_fd(), 0).unwrap();
+        let path = std::ffi::CString::new(format!("{source}/late")).unwrap();
+        let at = sys::root::open_host(&path).unwrap();
+        sys::mount::move_onto(late.as_fd(), at.as_fd()).unwrap();
+        sys::root::make_file(late.as_fd(), c"seen").unwrap();
+
+        let mut process = process.clone();
+        process.args = vec(["ls", "/slave/late", "/private/late"]);
+        let (stdio, pipes) = pipes();
+        let second = container.exec(&process, stdio).unwrap();
+        let output = pipes.finish(&second);
+        container.destroy().unwrap();
+        assert_eq!(own_pipes.finish(&child).code, 137);
+        assert_eq!(
+            output.stdout, "/private/late:\n\n/slave/late:\nseen\n",
+            "{output:?}"
+        );
+    });
+    assert_eq!(code, 0);
 }

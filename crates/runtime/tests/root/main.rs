@@ -15,6 +15,7 @@
 
 mod bundle;
 mod cases;
+mod hostile;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
