@@ -507,11 +507,8 @@ fn help(program: &str) -> String {
             .short
             .map_or("    ".to_owned(), |letter| format!("-{letter}, "));
         let value = if flag.value { " string" } else { "" };
-        text.push_str(&format!(
-            "\n  {short}--{:<22}{}",
-            format!("{}{value}", flag.name),
-            flag.help
-        ));
+        let name = format!("{}{value}", flag.name);
+        text.extend(["\n  ", &short, "--", &format!("{name:<22}"), flag.help]);
     }
     text
 }

@@ -44,11 +44,11 @@ impl Head {
             format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n")
         };
         if self.with_server {
-            head.push_str(&format!(
-                "Api-Version: {}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: {}\r\n",
-                ApiVersion::MAX,
+            let version = ApiVersion::MAX;
+            head = format!(
+                "{head}Api-Version: {version}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: {}\r\n",
                 crate::serve::SERVER
-            ));
+            );
         }
         head.push_str("\r\n");
         head

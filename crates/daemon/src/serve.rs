@@ -117,6 +117,10 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
     Ok(())
 }
 
+#[expect(
+    clippy::infinite_loop,
+    reason = "ends with the runtime that it is a task of"
+)]
 async fn accept(listener: Listener, engine: Engine) {
     loop {
         let taken = Arc::new(AtomicBool::new(false));

@@ -58,11 +58,12 @@ impl Visit for Fields<'_> {
         } else {
             field.name()
         };
-        self.0
-            .push_str(&format!(" {name}={:?}", format!("{value:?}")));
+        let text = format!("{value:?}");
+        self.0.extend([" ", name, "=", &format!("{text:?}")]);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.push_str(&format!(" {}={value:?}", field.name()));
+        self.0
+            .extend([" ", field.name(), "=", &format!("{value:?}")]);
     }
 }

@@ -38,17 +38,17 @@ impl Followers {
     /// Begins to follow the log whose newest file is `log`.
     pub(crate) fn follow(&self, log: &Path) -> Result<Follower> {
         let failed = |e| Error::internal("watching a log", e);
-        let shared = match self.shared.get() {
-            Some(shared) => Arc::clone(shared),
-            None => {
-                let shared = Arc::new(Shared {
-                    watcher: Watcher::new().map_err(failed)?,
-                    changes: Mutex::default(),
-                });
-                let shared = Arc::clone(self.shared.get_or_init(|| Arc::clone(&shared)));
-                tokio::spawn(dispatch(Arc::downgrade(&shared)));
-                shared
-            }
+        let shared = if let Some(shared) = self.shared.get() {
+            Arc::clone(shared)
+        } else {
+            let watcher = Watcher::new().map_err(failed)?;
+            let made = Arc::new(Shared {
+                watcher,
+                changes: Mutex::default(),
+            });
+            let shared = Arc::clone(self.shared.get_or_init(|| made));
+            tokio::spawn(dispatch(Arc::downgrade(&shared)));
+            shared
         };
         let watch = shared.watcher.add(log).map_err(failed)?;
         let counter = {

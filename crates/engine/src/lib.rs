@@ -136,11 +136,6 @@ impl Engine {
         self.cells(|cells| cells.find(typed))
     }
 
-    fn shim_of(&self, cell: &Cell) -> Result<Arc<shim_client::Shim>> {
-        cell.shim()
-            .ok_or_else(|| Error::conflict(format!("container {} is not running", cell.id)))
-    }
-
     async fn save_state(&self, id: ContainerId, state: State) -> Result<()> {
         let engine = self.clone();
         blocking::run(move || {
@@ -180,12 +175,12 @@ impl Engine {
             time_ns: now_ns(),
         });
     }
+}
 
-    fn random_u64(&self) -> Result<u64> {
-        let mut bytes = [0; 8];
-        sys::random::fill(&mut bytes).map_err(|e| Error::internal("drawing a number", e))?;
-        Ok(u64::from_ne_bytes(bytes))
-    }
+fn random_u64() -> Result<u64> {
+    let mut bytes = [0; 8];
+    sys::random::fill(&mut bytes).map_err(|e| Error::internal("drawing a number", e))?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 /// Nanoseconds since 1970.

@@ -57,12 +57,11 @@ impl Nursery {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let newborn = match spare {
-            Some(newborn) => newborn,
-            None => {
-                let nursery = Arc::clone(self);
-                blocking::run(move || nursery.bear()).await?
-            }
+        let newborn = if let Some(newborn) = spare {
+            newborn
+        } else {
+            let nursery = Arc::clone(self);
+            blocking::run(move || nursery.bear()).await?
         };
         tokio::spawn(Arc::clone(self).refill());
         Ok(newborn)

@@ -212,7 +212,7 @@ fn engine_id(meta: &meta::Meta) -> Result<String> {
     }
     let mut bytes = [0; 4];
     sys::random::fill(&mut bytes).map_err(|e| Error::internal("drawing an id", e))?;
-    let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = format!("{:08x}", u32::from_be_bytes(bytes));
     meta.write(|txn| {
         txn.put(&SETTINGS, "engine_id", &id)?;
         Ok::<_, Error>(())

@@ -27,6 +27,11 @@ macro_rules! id_type {
                 (!all_decimal).then_some(id)
             }
 
+            /// Makes the identifier from 32 bytes, whatever its digits are.
+            pub fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
             /// Returns the first twelve digits.
             pub fn short(&self) -> String {
                 self.to_string()[..12].to_owned()

@@ -243,7 +243,7 @@ fn command(argv: &[String]) -> String {
     for word in words {
         text.push(' ');
         if word.contains(' ') {
-            text.push_str(&format!("'{word}'"));
+            text.extend(["'", word, "'"]);
         } else {
             text.push_str(word);
         }

@@ -128,11 +128,6 @@ fn refuse(given: &HostConfig) -> Result<()> {
         ]
         .iter()
         .any(|list| list.as_ref().is_some_and(|list| !list.is_empty()));
-    let windows = resources.cpu_count != 0
-        || resources.cpu_percent != 0
-        || resources.io_maximum_iops != 0
-        || resources.io_maximum_bandwidth != 0
-        || !["", "default"].contains(&given.isolation.as_str());
     for (present, what) in [
         (
             ports || given.publish_all_ports,
@@ -180,6 +175,17 @@ fn refuse(given: &HostConfig) -> Result<()> {
             return Err(Failure::not_yet(what));
         }
     }
+    refuse_foreign(given)
+}
+
+/// What exists on Windows only, and runtimes that are not ours.
+fn refuse_foreign(given: &HostConfig) -> Result<()> {
+    let resources = &given.resources;
+    let windows = resources.cpu_count != 0
+        || resources.cpu_percent != 0
+        || resources.io_maximum_iops != 0
+        || resources.io_maximum_bandwidth != 0
+        || !["", "default"].contains(&given.isolation.as_str());
     if windows {
         return Err(Failure::bad_request(
             "CpuCount, CpuPercent, IOMaximumIOps, IOMaximumBandwidth and Isolation exist on Windows only",
@@ -436,13 +442,11 @@ fn bind(text: &str) -> Result<Bind> {
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => bind.read_only = true,
-            "rw" => {}
             "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave" => {
                 option.clone_into(&mut bind.propagation);
             }
-            // SELinux labels mean nothing where SELinux is not.
-            "z" | "Z" => {}
-            "nocopy" | "consistent" | "cached" | "delegated" => {}
+            // SELinux labels mean nothing where SELinux is not; the others are macOS's and volumes'.
+            "rw" | "z" | "Z" | "nocopy" | "consistent" | "cached" | "delegated" => {}
             _ => return Err(bad(&format!("invalid mode: {option}"))),
         }
     }
@@ -567,9 +571,8 @@ fn security(given: &HostConfig, host: &mut Host) -> Result<()> {
             ("no-new-privileges", "true") => host.no_new_privileges = true,
             ("no-new-privileges", "false") => host.no_new_privileges = false,
             ("seccomp", "unconfined") => host.seccomp_unconfined = true,
-            ("seccomp", "builtin") => {}
             ("systempaths", "unconfined") => host.system_paths_unconfined = true,
-            ("apparmor", "unconfined") | ("label", "disable") => {}
+            ("seccomp", "builtin") | ("apparmor", "unconfined") | ("label", "disable") => {}
             ("seccomp", _) => return Err(Failure::not_yet("a seccomp profile of one's own")),
             ("apparmor" | "label", _) => {
                 return Err(Failure::not_yet(&format!("--security-opt {option}")));
@@ -602,11 +605,11 @@ mod tests {
 
     #[test]
     fn defaults_are_docker_s() {
-        let host = with_defaults(HostConfig::default(), ApiVersion::MAX);
-        assert_eq!(host.network_mode, "bridge");
-        assert_eq!(host.shm_size, 67_108_864);
-        assert_eq!(host.masked_paths.as_ref().map(Vec::len), Some(12));
-        assert!(super::host(&host).is_ok());
+        let given = with_defaults(HostConfig::default(), ApiVersion::MAX);
+        assert_eq!(given.network_mode, "bridge");
+        assert_eq!(given.shm_size, 67_108_864);
+        assert_eq!(given.masked_paths.as_ref().map(Vec::len), Some(12));
+        assert!(host(&given).is_ok());
     }
 
     #[test]
@@ -614,11 +617,11 @@ mod tests {
         let mut given = with_defaults(HostConfig::default(), ApiVersion::MAX);
         given.resources.nano_cpus = 500_000_000;
         given.resources.memory = 64 << 20;
-        let host = super::host(&given).map_err(|e| e.message).unwrap();
-        let cpu = host.resources.cpu.unwrap();
+        let limited = host(&given).map_err(|e| e.message).unwrap();
+        let cpu = limited.resources.cpu.unwrap();
         assert_eq!((cpu.quota, cpu.period), (Some(50_000), Some(100_000)));
         given.resources.memory = 1 << 20;
-        let refused = super::host(&given).unwrap_err();
+        let refused = host(&given).unwrap_err();
         assert_eq!(refused.message, "Minimum memory limit allowed is 6MB");
     }
 
@@ -627,7 +630,7 @@ mod tests {
         let mut given = with_defaults(HostConfig::default(), ApiVersion::MAX);
         given.restart_policy.name = "always".to_owned();
         assert_eq!(
-            super::host(&given).unwrap_err().message,
+            host(&given).unwrap_err().message,
             "a restart policy is not built yet"
         );
     }

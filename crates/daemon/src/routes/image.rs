@@ -197,13 +197,12 @@ pub(crate) async fn inspect(request: Request) -> Result {
 
 fn defaults(image: &ImageRecord) -> ImageConfig {
     let own = image.config.config.clone().unwrap_or_default();
-    let keys = |map: BTreeMap<String, types::oci::image::Empty>| Keys(map.into_keys().collect());
-    let volumes = keys(own.volumes);
+    let volumes = Keys(own.volumes.into_keys().collect());
     ImageConfig {
         cmd: own.cmd.map(Words),
         entrypoint: own.entrypoint.map(Words),
         env: (!own.env.is_empty()).then_some(own.env),
-        exposed_ports: keys(own.exposed_ports),
+        exposed_ports: Keys(own.exposed_ports.into_keys().collect()),
         healthcheck: own
             .healthcheck
             .and_then(|check| serde_json::from_value(check).ok()),

@@ -62,7 +62,7 @@ impl Engine {
                 cell.id
             )));
         }
-        let shim = self.shim_of(&cell)?;
+        let shim = cell.running_shim()?;
         shim.ask(
             Request::Resize {
                 exec_id: None,

@@ -14,6 +14,7 @@ use types::ContainerId;
 use super::exec::Exec;
 use super::record::Record;
 use super::state::State;
+use crate::error::{Error, Result};
 use crate::shim_client::Shim;
 
 /// One container. Lock order: `verb`, then any one of the others, none of them across `.await`.
@@ -72,6 +73,12 @@ impl Cell {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The shim of a container that runs.
+    pub(crate) fn running_shim(&self) -> Result<Arc<Shim>> {
+        self.shim()
+            .ok_or_else(|| Error::conflict(format!("container {} is not running", self.id)))
     }
 
     pub(crate) fn set_shim(&self, shim: Option<Arc<Shim>>) {

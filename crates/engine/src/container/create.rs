@@ -126,7 +126,7 @@ impl Engine {
             return Ok((name, owner));
         }
         for retry in 0..6 {
-            let mut name = types::name::random(self.random_u64()?);
+            let mut name = types::name::random(crate::random_u64()?);
             if retry > 2 {
                 // The words are used up: a digit makes room.
                 name.push_str(&retry.to_string());
@@ -225,6 +225,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "the table has it so")]
     fn words(words: &[&str]) -> Option<Vec<String>> {
         Some(words.iter().map(|&word| word.to_owned()).collect())
     }
@@ -247,8 +248,8 @@ mod tests {
             (words(&[""]), words(&["b"]), vec!["b"]),
         ] {
             let mut config = Config {
-                entrypoint,
                 cmd,
+                entrypoint,
                 ..Config::default()
             };
             config.env = vec!["A=own".to_owned()];

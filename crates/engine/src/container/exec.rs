@@ -104,7 +104,7 @@ impl Engine {
         }
         let mut bytes = [0; 32];
         sys::random::fill(&mut bytes).map_err(|e| Error::internal("drawing an id", e))?;
-        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = types::ExecId::from_bytes(bytes).to_string();
         let exec = Arc::new(Exec {
             id: id.clone(),
             container: cell.id,
@@ -158,8 +158,8 @@ impl Engine {
         console_size: Option<(u16, u16)>,
     ) -> Result<()> {
         let (cell, exec) = self.find_exec(id)?;
-        self.exec_startable(&exec, &cell)?;
-        let shim = self.shim_of(&cell)?;
+        Self::exec_startable(&exec, &cell)?;
+        let shim = cell.running_shim()?;
         exec.change(|state| state.started = true);
         let engine = self.clone();
         let record = cell.record();
@@ -211,15 +211,11 @@ impl Engine {
     /// Checks that an exec instance may be started, before the face answers its client.
     pub fn exec_check(&self, id: &str) -> Result<Arc<Exec>> {
         let (cell, exec) = self.find_exec(id)?;
-        self.exec_startable(&exec, &cell)?;
+        Self::exec_startable(&exec, &cell)?;
         Ok(exec)
     }
 
-    #[expect(
-        clippy::unused_self,
-        reason = "a verb of the engine like its neighbours"
-    )]
-    fn exec_startable(&self, exec: &Exec, cell: &Cell) -> Result<()> {
+    fn exec_startable(exec: &Exec, cell: &Cell) -> Result<()> {
         match cell.state().status {
             Status::Running => {}
             Status::Paused => {
@@ -291,7 +287,7 @@ impl Engine {
         if !exec.state().running {
             return Err(Error::conflict(format!("exec {id} is not running")));
         }
-        let shim = self.shim_of(&cell)?;
+        let shim = cell.running_shim()?;
         shim.ask(
             Request::Resize {
                 exec_id: Some(id.to_owned()),

@@ -248,7 +248,8 @@ fn mount(kind: &str, destination: &str, options: &[&str]) -> SpecMount {
     }
 }
 
-fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
+/// What every container has, in Docker's order.
+fn default_mounts(host: &Host) -> Vec<SpecMount> {
     let write = if host.privileged { "rw" } else { "ro" };
     let shm = if host.shm_size == 0 {
         DEFAULT_SHM_BYTES
@@ -256,39 +257,43 @@ fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
         host.shm_size
     };
     let shm = format!("size={shm}");
-    let mut all = vec![
-        mount("proc", "/proc", &["nosuid", "noexec", "nodev"]),
+    let plain = ["nosuid", "noexec", "nodev"];
+    let pts = [
+        "nosuid",
+        "noexec",
+        "newinstance",
+        "ptmxmode=0666",
+        "mode=0620",
+        "gid=5",
+    ];
+    vec![
+        mount("proc", "/proc", &plain),
         mount(
             "tmpfs",
             "/dev",
             &["nosuid", "strictatime", "mode=755", "size=65536k"],
         ),
-        mount(
-            "devpts",
-            "/dev/pts",
-            &[
-                "nosuid",
-                "noexec",
-                "newinstance",
-                "ptmxmode=0666",
-                "mode=0620",
-                "gid=5",
-            ],
-        ),
+        mount("devpts", "/dev/pts", &pts),
         mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", write]),
         mount(
             "cgroup",
             "/sys/fs/cgroup",
             &[write, "nosuid", "noexec", "nodev"],
         ),
-        mount("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
-        mount(
-            "tmpfs",
-            "/dev/shm",
-            &["nosuid", "noexec", "nodev", "mode=1777", &shm],
-        ),
-    ];
-    all[6].source = "shm".to_owned();
+        mount("mqueue", "/dev/mqueue", &plain),
+        SpecMount {
+            source: "shm".to_owned(),
+            ..mount(
+                "tmpfs",
+                "/dev/shm",
+                &["nosuid", "noexec", "nodev", "mode=1777", &shm],
+            )
+        },
+    ]
+}
+
+fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
+    let mut all = default_mounts(host);
     let user = |path: &str| {
         host.binds.iter().any(|bind| bind.target == path) || host.tmpfs.contains_key(path)
     };

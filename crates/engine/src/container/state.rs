@@ -184,6 +184,7 @@ pub fn start_failure(message: &str) -> (i32, &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use super::WaitCondition::{NextExit, NotRunning, Removed};
     use super::*;
 
     #[test]
@@ -216,7 +217,6 @@ mod tests {
             removed: true,
             ..exited.clone()
         };
-        use WaitCondition::{NextExit, NotRunning, Removed};
         for (condition, state, holds) in [
             (NotRunning, &created, true),
             (NotRunning, &running, false),

@@ -64,9 +64,7 @@ impl Engine {
             self.freeze(cell, false).await?;
         }
         self.signal(cell, signal).await?;
-        let patience = u64::try_from(timeout_s)
-            .map(Duration::from_secs)
-            .unwrap_or(Duration::MAX);
+        let patience = u64::try_from(timeout_s).map_or(Duration::MAX, Duration::from_secs);
         if self.ends_within(cell, patience).await {
             return Ok(());
         }
@@ -201,7 +199,7 @@ impl Engine {
     }
 
     async fn freeze(&self, cell: &Arc<Cell>, frozen: bool) -> Result<()> {
-        let shim = self.shim_of(cell)?;
+        let shim = cell.running_shim()?;
         shim.ask(Request::Freeze { frozen }, &[]).await?;
         let status = if frozen {
             Status::Paused

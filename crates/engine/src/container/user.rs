@@ -56,61 +56,33 @@ pub(crate) fn lookup(
     passwd: &str,
     group: &str,
 ) -> Result<Resolved> {
-    let (name, group_name) = user
-        .split_once(':')
-        .map_or((user, ""), |(name, group)| (name, group));
-    let entry = |wanted: &dyn Fn(&[&str]) -> bool, text: &str| -> Option<Vec<String>> {
-        text.lines()
-            .map(|line| line.split(':').collect::<Vec<_>>())
-            .find(|fields| fields.len() >= 3 && wanted(fields))
-            .map(|fields| fields.into_iter().map(str::to_owned).collect())
-    };
-    let uid = if name.is_empty() {
+    let (name, group_name) = user.split_once(':').unwrap_or((user, ""));
+    let given = if name.is_empty() {
         Some(0)
     } else {
         number(name)?
     };
-    let account = match uid {
-        Some(uid) => entry(&|fields| fields[2] == uid.to_string(), passwd),
-        None => Some(entry(&|fields| fields[0] == name, passwd).ok_or_else(|| {
+    let account = if let Some(uid) = given {
+        entry(passwd, |fields| fields[2] == uid.to_string())
+    } else {
+        let found = entry(passwd, |fields| fields[0] == name);
+        Some(found.ok_or_else(|| {
             Error::invalid(format!(
                 "unable to find user {name}: no matching entries in passwd file"
             ))
-        })?),
+        })?)
     };
     let field = |at: usize| account.as_ref().and_then(|fields| fields.get(at)).cloned();
-    let uid = uid.or_else(|| field(2)?.parse().ok()).unwrap_or(0);
-    let login = field(0).unwrap_or_default();
+    let uid = given.or_else(|| field(2)?.parse().ok()).unwrap_or(0);
     let mut gid = field(3).and_then(|text| text.parse().ok()).unwrap_or(0);
-    let find_group = |wanted: &str| -> Result<u32> {
-        if let Some(gid) = number(wanted)? {
-            return Ok(gid);
-        }
-        entry(&|fields| fields[0] == wanted, group)
-            .and_then(|fields| fields[2].parse().ok())
-            .ok_or_else(|| {
-                Error::invalid(format!(
-                    "unable to find group {wanted}: no matching entries in group file"
-                ))
-            })
-    };
     let mut additional = Vec::new();
     if group_name.is_empty() {
-        let member = |line: &str| {
-            let fields: Vec<&str> = line.split(':').collect();
-            (!login.is_empty()
-                && fields
-                    .get(3)
-                    .is_some_and(|list| list.split(',').any(|m| m == login)))
-            .then(|| fields[2].parse::<u32>().ok())
-            .flatten()
-        };
-        additional.extend(group.lines().filter_map(member));
+        additional = groups_of(&field(0).unwrap_or_default(), group);
     } else {
-        gid = find_group(group_name)?;
+        gid = find_group(group_name, group)?;
     }
     for wanted in extra_groups {
-        additional.push(find_group(wanted)?);
+        additional.push(find_group(wanted, group)?);
     }
     additional.insert(0, gid);
     let mut seen = std::collections::HashSet::new();
@@ -118,15 +90,46 @@ pub(crate) fn lookup(
     let home = field(5)
         .filter(|home| !home.is_empty())
         .unwrap_or_else(|| "/".to_owned());
-    Ok(Resolved {
-        user: User {
-            uid,
-            gid,
-            umask: None,
-            additional_gids: additional,
-        },
-        home,
-    })
+    let user = User {
+        uid,
+        gid,
+        umask: None,
+        additional_gids: additional,
+    };
+    Ok(Resolved { user, home })
+}
+
+/// Returns the fields of the first line that `wanted` accepts; lines with less than three fields
+/// are nobody's.
+fn entry(text: &str, wanted: impl Fn(&[&str]) -> bool) -> Option<Vec<String>> {
+    text.lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.len() >= 3 && wanted(fields))
+        .map(|fields| fields.into_iter().map(str::to_owned).collect())
+}
+
+fn find_group(wanted: &str, group: &str) -> Result<u32> {
+    if let Some(gid) = number(wanted)? {
+        return Ok(gid);
+    }
+    entry(group, |fields| fields[0] == wanted)
+        .and_then(|fields| fields[2].parse().ok())
+        .ok_or_else(|| {
+            Error::invalid(format!(
+                "unable to find group {wanted}: no matching entries in group file"
+            ))
+        })
+}
+
+/// Returns the groups that name a user as their member.
+fn groups_of(login: &str, group: &str) -> Vec<u32> {
+    let member = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let members = fields.get(3)?;
+        let is_member = !login.is_empty() && members.split(',').any(|member| member == login);
+        is_member.then(|| fields[2].parse::<u32>().ok()).flatten()
+    };
+    group.lines().filter_map(member).collect()
 }
 
 /// A text of digits is an id, in 0..=2147483647 as Docker has it.
