@@ -78,7 +78,12 @@ impl Engine {
             return Err(name_conflict(&name, owner));
         }
         if config.hostname.is_empty() && !host.uts_host {
-            config.hostname = id.short();
+            config.hostname = if host.network == Network::Host {
+                // The host's network has the host's name.
+                super::world::host_name()
+            } else {
+                id.short()
+            };
         }
         let snapshot = self.images().prepare(&self.meta().read()?, image.id)?;
         let record = Record {

@@ -18,6 +18,12 @@ pub(crate) fn remove_tree(dir: &std::path::Path, name: &str) -> sys::Result<()> 
     }
 }
 
+/// Returns this machine's name.
+pub(crate) fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}
+
 impl Engine {
     pub(crate) fn make_directory(&self, record: &Record) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;

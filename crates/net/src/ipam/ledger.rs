@@ -152,9 +152,16 @@ pub(crate) fn all(from: &impl Read) -> Result<Vec<EndpointRecord>> {
         .collect())
 }
 
-/// Forgets an endpoint whatever its network is now.
+/// Forgets an endpoint whatever its network is now; another one at its address stays.
 pub(crate) fn forget(txn: &Txn<'_>, record: &EndpointRecord) -> Result<()> {
-    Ok(txn.delete(&ENDPOINTS, &record.key())?)
+    let key = record.key();
+    if txn
+        .get(&ENDPOINTS, &key)?
+        .is_some_and(|present| present.id == record.id)
+    {
+        txn.delete(&ENDPOINTS, &key)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -168,7 +175,11 @@ mod tests {
         let meta = Meta::open(&path).unwrap();
         let ledger = Ledger::new("bridge", "10.0.0.1/29".parse().unwrap());
         let container: ContainerId = "ab".repeat(32).parse().unwrap();
-        let take = || meta.write(|txn| ledger.allocate(txn, container, String::new()));
+        let drawn = std::cell::Cell::new(0);
+        let take = || {
+            drawn.set(drawn.get() + 1);
+            meta.write(|txn| ledger.allocate(txn, container, drawn.get().to_string()))
+        };
         let last = |record: &EndpointRecord| record.address.address().octets()[3];
         let give = |record: &EndpointRecord| meta.write(|txn| ledger.release(txn, record));
 
@@ -188,6 +199,12 @@ mod tests {
         assert_eq!(last(&take().unwrap()), 4, "the old one may still answer");
         ledger.free(two.address.address());
         assert_eq!(last(&take().unwrap()), 2);
+        give(&two).unwrap();
+        assert_eq!(
+            last(&take().unwrap()),
+            5,
+            "what is released twice is somebody else's"
+        );
         give(&three).unwrap();
         assert_eq!(last(&take().unwrap()), 3);
         // Another run of the engine knows the same, from the table alone.
@@ -195,8 +212,8 @@ mod tests {
         let taken = meta
             .write(|txn| next.allocate(txn, container, String::new()))
             .unwrap();
-        assert_eq!(last(&taken), 5);
-        assert_eq!(all(&meta.read().unwrap()).unwrap().len(), 4);
+        assert_eq!(last(&taken), 6);
+        assert_eq!(all(&meta.read().unwrap()).unwrap().len(), 5);
         std::fs::remove_file(path).unwrap();
     }
 }
