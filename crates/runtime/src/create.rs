@@ -195,6 +195,7 @@ pub(crate) fn facts(has_netns: bool) -> Result<Facts, Failure> {
     let own = sys::credentials::capabilities().map_err(host("own capabilities"))?;
     Ok(Facts {
         capabilities: own.permitted,
+        has_kcore: sys::root::kind_at(c"/proc/kcore").is_ok(),
         has_netns,
     })
 }

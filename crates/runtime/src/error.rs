@@ -71,6 +71,16 @@ pub enum Failure {
         /// Go's words.
         reason: String,
     },
+    /// The working directory.
+    #[error(
+        "unable to start container process: chdir to cwd ({dir:?}) set in config.json failed: {words}"
+    )]
+    Cwd {
+        /// Which.
+        dir: String,
+        /// Why.
+        words: String,
+    },
     /// Init ended without a word.
     #[error("unable to start container process: error during container init: {0}")]
     Died(String),
@@ -139,7 +149,9 @@ impl Failure {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Invalid(_) | Self::Program { .. } => ErrorKind::InvalidArgument,
+            Self::Invalid(_) | Self::Program { .. } | Self::Cwd { .. } => {
+                ErrorKind::InvalidArgument
+            }
             Self::Stopped | Self::Paused | Self::Running => ErrorKind::Conflict,
             Self::Threads(_)
             | Self::Cgroup(_)
@@ -195,10 +207,11 @@ impl Failure {
         let what = match step {
             Step::Program => return program(process, &reason),
             Step::Cwd => {
-                format!(
-                    "chdir to cwd ({:?}) set in config.json failed",
-                    process.cwd.name
-                )
+                let dir = process.cwd.name.clone();
+                return Self::Cwd {
+                    dir,
+                    words: sys::errno_text(reason.errno),
+                };
             }
             Step::Limit => match process.limits.get(item) {
                 Some(limit) => format!("error setting rlimit type {}", limit.resource),

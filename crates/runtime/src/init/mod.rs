@@ -97,8 +97,6 @@ fn additional(
     enter_cgroup(&stage.entry)?;
     namespace::enter(init, kinds).at(Step::Join, 0)?;
     set_streams(process, stage)?;
-    let root = sys::root::open_host(c"/").at(Step::Cwd, 0)?;
-    rootfs::make_cwd(root.as_fd(), &process.cwd);
     become_user(process)
 }
 

@@ -89,9 +89,9 @@ pub(super) fn finish(plan: &Plan, prepared: &Prepared) -> Done {
     Ok(())
 }
 
-/// Makes the working directory when it is missing, as peers do. Where that fails, the change of
+/// Makes the working directory when it is missing, as peers do (not for an additional process). Where that fails, the change of
 /// directory says what is wrong, with the user's own rights.
-pub(super) fn make_cwd(root: BorrowedFd<'_>, cwd: &Target) {
+fn make_cwd(root: BorrowedFd<'_>, cwd: &Target) {
     unheard(ensure(root, cwd, Shape::Dir));
 }
 

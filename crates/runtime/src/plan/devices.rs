@@ -71,19 +71,21 @@ pub(super) fn nodes(devices: &[Device]) -> Result<Vec<NodeStep>, Invalid> {
 }
 
 /// The links of /dev.
-pub(super) fn links() -> Result<Vec<LinkStep>, Invalid> {
+pub(super) fn links(has_kcore: bool) -> Result<Vec<LinkStep>, Invalid> {
+    let core = ("/dev/core", c"/proc/kcore");
     [
         ("/dev/fd", c"/proc/self/fd"),
         ("/dev/stdin", c"/proc/self/fd/0"),
         ("/dev/stdout", c"/proc/self/fd/1"),
         ("/dev/stderr", c"/proc/self/fd/2"),
-        ("/dev/core", c"/proc/kcore"),
         ("/dev/ptmx", c"pts/ptmx"),
     ]
     .into_iter()
+    .chain(has_kcore.then_some(core))
     .map(|(path, text)| {
+        let target = Target::new(path)?;
         Ok(LinkStep {
-            target: Target::new(path)?,
+            target,
             text: text.to_owned(),
         })
     })

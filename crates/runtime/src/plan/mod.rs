@@ -21,6 +21,8 @@ use self::process::{Filter, ProcessPlan};
 pub(crate) struct Facts {
     /// The capabilities that this process has to give.
     pub(crate) capabilities: u64,
+    /// The kernel shows its memory at /proc/kcore.
+    pub(crate) has_kcore: bool,
     /// A network namespace comes as a descriptor.
     pub(crate) has_netns: bool,
 }
@@ -154,7 +156,7 @@ impl Plan {
                 Vec::new()
             },
             links: if own_dev {
-                devices::links()?
+                devices::links(facts.has_kcore)?
             } else {
                 Vec::new()
             },
@@ -326,6 +328,7 @@ mod tests {
 
     const FACTS: Facts = Facts {
         capabilities: u64::MAX,
+        has_kcore: true,
         has_netns: false,
     };
 

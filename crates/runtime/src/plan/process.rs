@@ -300,6 +300,7 @@ mod tests {
 
     const FACTS: Facts = Facts {
         capabilities: u64::MAX,
+        has_kcore: true,
         has_netns: false,
     };
 
@@ -361,6 +362,7 @@ mod tests {
         });
         let facts = Facts {
             capabilities: 1,
+            has_kcore: true,
             has_netns: false,
         };
         let plan = ProcessPlan::new(&process, None, facts).unwrap();

@@ -1,4 +1,4 @@
-//! Pure: rules become instructions: the architecture first, then a binary tree over ranges of
+//! Rules become instructions (no I/O): the architecture first, then a binary tree over ranges of
 //! numbers, conditions on arguments last.
 
 use sys::seccomp::Instruction;

@@ -274,6 +274,15 @@ fn exec() {
         "OCI runtime exec failed: exec failed: unable to start container process: \
          exec: \"nosuch\": executable file not found in $PATH"
     );
+    process.args = vec(["true"]);
+    "/nosuch".clone_into(&mut process.cwd);
+    let (stdio, _pipes) = pipes();
+    assert_eq!(
+        container.exec(&process, stdio).unwrap_err().to_string(),
+        "OCI runtime exec failed: exec failed: unable to start container process: \
+         chdir to cwd (\"/nosuch\") set in config.json failed: no such file or directory"
+    );
+    "/".clone_into(&mut process.cwd);
     process.args = vec(["sh", "-c", "tty; stty size"]);
     process.terminal = true;
     let third = container.exec(&process, Stdio::Terminal).unwrap();
