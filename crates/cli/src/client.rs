@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::config::{Config, Host};
 use crate::error::{Error, Result, go_text};
 use crate::http::{Connection, Response, Socket};
+use crate::text::append;
 
 /// A connection to the daemon, made at the first request.
 #[derive(Debug)]
@@ -32,11 +33,14 @@ pub(crate) struct Hijacked {
     pub(crate) early: Vec<u8>,
 }
 
+/// Writes a body of unknown length.
+pub(crate) type Produce<'a> = dyn FnMut(&mut dyn Write) -> io::Result<()> + 'a;
+
 /// A request's body.
 enum Body<'a> {
     Empty,
     Json(&'a [u8]),
-    Stream(&'a str, &'a mut dyn Read),
+    Produce(&'a str, &'a mut Produce<'a>),
     Upgrade(&'a [u8]),
 }
 
@@ -117,8 +121,20 @@ impl Client {
         content_type: &str,
         from: &mut dyn Read,
     ) -> Result<Response> {
+        let mut copy = |to: &mut dyn Write| io::copy(&mut *from, to).map(drop);
+        self.produce(method, path, content_type, &mut copy)
+    }
+
+    /// As [`Client::upload`], with a body that is made while it is sent.
+    pub(crate) fn produce<'a>(
+        &mut self,
+        method: &str,
+        path: &str,
+        content_type: &'a str,
+        produce: &'a mut Produce<'a>,
+    ) -> Result<Response> {
         self.agree()?;
-        self.send(method, path, &mut Body::Stream(content_type, from))
+        self.send(method, path, &mut Body::Produce(content_type, produce))
     }
 
     /// Turns a connection into a raw stream.
@@ -199,7 +215,7 @@ impl Client {
     ) -> Result<(crate::http::Head, Connection)> {
         let request = self.request(method, path, body);
         if let Some(mut connection) = self.idle.take() {
-            let repeatable = !matches!(body, Body::Stream(..));
+            let repeatable = !matches!(body, Body::Produce(..));
             if repeatable
                 && write_request(&mut connection, &request, body).is_ok()
                 && let Ok(head) = connection.read_head()
@@ -265,22 +281,29 @@ impl Client {
         match body {
             Body::Empty if method == "POST" => text.push_str("Content-Length: 0\r\n"),
             Body::Empty => {}
-            Body::Json(body) => text.push_str(&format!(
-                "Content-Length: {}\r\nContent-Type: application/json\r\n",
-                body.len()
-            )),
-            Body::Stream(kind, _) => text.push_str(&format!(
-                "Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n"
-            )),
-            Body::Upgrade(body) => text.push_str(&format!(
-                "Content-Length: {}\r\nContent-Type: {}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n",
-                body.len(),
-                if body.is_empty() {
-                    "text/plain"
-                } else {
-                    "application/json"
-                },
-            )),
+            Body::Json(body) => append(
+                &mut text,
+                format_args!(
+                    "Content-Length: {}\r\nContent-Type: application/json\r\n",
+                    body.len()
+                ),
+            ),
+            Body::Produce(kind, _) => append(
+                &mut text,
+                format_args!("Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n"),
+            ),
+            Body::Upgrade(body) => append(
+                &mut text,
+                format_args!(
+                    "Content-Length: {}\r\nContent-Type: {}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n",
+                    body.len(),
+                    if body.is_empty() {
+                        "text/plain"
+                    } else {
+                        "application/json"
+                    },
+                ),
+            ),
         }
         text.push_str("\r\n");
         text.into_bytes()
@@ -293,24 +316,34 @@ fn write_request(connection: &mut Connection, head: &[u8], body: &mut Body<'_>) 
         Body::Json(body) | Body::Upgrade(body) => {
             connection.socket.write_all(&[head, body].concat())
         }
-        Body::Stream(_, from) => {
+        Body::Produce(_, produce) => {
             connection.socket.write_all(head)?;
-            let mut buffer = vec![0; 64 << 10];
-            loop {
-                let count = match from.read(&mut buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    result => result?,
-                };
-                connection
-                    .socket
-                    .write_all(format!("{count:x}\r\n").as_bytes())?;
-                connection.socket.write_all(&buffer[..count])?;
-                connection.socket.write_all(b"\r\n")?;
-                if count == 0 {
-                    return Ok(());
-                }
-            }
+            let mut chunks = io::BufWriter::with_capacity(64 << 10, Chunks(&mut connection.socket));
+            produce(&mut chunks)?;
+            chunks.flush()?;
+            drop(chunks);
+            connection.socket.write_all(b"0\r\n\r\n")
         }
+    }
+}
+
+/// Writes every piece as a chunk.
+struct Chunks<'a>(&'a mut Socket);
+
+impl Write for Chunks<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // An empty chunk would end the body.
+        if !bytes.is_empty() {
+            self.0
+                .write_all(format!("{:x}\r\n", bytes.len()).as_bytes())?;
+            self.0.write_all(bytes)?;
+            self.0.write_all(b"\r\n")?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use types::units;
 
 use crate::tables::{Flag, Kind};
+use crate::text::append;
 
 /// What was typed.
 #[derive(Debug, Default)]
@@ -216,7 +217,7 @@ pub(crate) fn quote(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
             c if u32::from(c) < 0x20 || c == '\x7f' => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(c)));
+                append(&mut quoted, format_args!("\\x{:02x}", u32::from(c)));
             }
             c => quoted.push(c),
         }

@@ -1,6 +1,7 @@
 //! Pure: help and usage texts, laid out as Docker's are.
 
 use crate::tables::{self, Command, Flag, commands};
+use crate::text::append;
 
 /// Returns the help of one command. `path` is how it was called, without the program.
 pub(crate) fn command(program: &str, path: &str, command: &Command, width: usize) -> String {
@@ -11,7 +12,10 @@ pub(crate) fn command(program: &str, path: &str, command: &Command, width: usize
         .map(|path| format!("{program} {path}"))
         .collect();
     if aliases.len() > 1 {
-        text.push_str(&format!("\nAliases:\n  {}\n", aliases.join(", ")));
+        append(
+            &mut text,
+            format_args!("\nAliases:\n  {}\n", aliases.join(", ")),
+        );
     }
     let mut all: Vec<&Flag> = command.flags().collect();
     if all.iter().any(|flag| flag.short == 'h') {
@@ -19,7 +23,7 @@ pub(crate) fn command(program: &str, path: &str, command: &Command, width: usize
     }
     let flags = flags(all.into_iter(), width);
     if !flags.is_empty() {
-        text.push_str(&format!("\nOptions:\n{flags}"));
+        append(&mut text, format_args!("\nOptions:\n{flags}"));
     }
     text
 }
@@ -72,13 +76,13 @@ pub(crate) fn root(program: &str, width: usize) -> String {
         ("Management Commands", tables::GROUPS),
         ("Commands", &rest),
     ] {
-        text.push_str(&format!("\n{title}:\n"));
+        append(&mut text, format_args!("\n{title}:\n"));
         list(&mut text, rows);
     }
-    text.push_str(&format!(
-        "\nGlobal Options:\n{}",
-        flags(tables::GLOBAL.iter(), width)
-    ));
+    append(
+        &mut text,
+        format_args!("\nGlobal Options:\n{}", flags(tables::GLOBAL.iter(), width)),
+    );
     write_hint(&mut text, program);
     text.push_str(
         "\nFor more help on how to use Docker, head to https://docs.docker.com/go/guides/\n",
@@ -87,9 +91,10 @@ pub(crate) fn root(program: &str, width: usize) -> String {
 }
 
 fn write_hint(text: &mut String, path: &str) {
-    text.push_str(&format!(
-        "\nRun '{path} COMMAND --help' for more information on a command.\n"
-    ));
+    append(
+        text,
+        format_args!("\nRun '{path} COMMAND --help' for more information on a command.\n"),
+    );
 }
 
 fn list(text: &mut String, rows: &[(&str, &str)]) {
@@ -100,7 +105,7 @@ fn list(text: &mut String, rows: &[(&str, &str)]) {
         .unwrap_or(0)
         .max(11);
     for (name, about) in rows {
-        text.push_str(&format!("  {name:width$} {about}\n"));
+        append(text, format_args!("  {name:width$} {about}\n"));
     }
 }
 
@@ -121,7 +126,10 @@ fn flags(flags: impl Iterator<Item = &'static Flag>, width: usize) -> String {
     let mut text = String::new();
     for (name, help, _) in rows {
         let gap = column - name.len();
-        text.push_str(&format!("{name}{:gap$}{}\n", "", wrap(help, column, width)));
+        append(
+            &mut text,
+            format_args!("{name}{:gap$}{}\n", "", wrap(help, column, width)),
+        );
     }
     text
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use crate::config::Host;
+use crate::text::append;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -324,7 +325,7 @@ pub(crate) fn escape(text: &str) -> String {
                 escaped.push(char::from(byte));
             }
             b' ' => escaped.push('+'),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
+            _ => append(&mut escaped, format_args!("%{byte:02X}")),
         }
     }
     escaped

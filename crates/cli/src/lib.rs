@@ -21,11 +21,13 @@ mod format;
 mod help;
 mod http;
 mod keys;
+mod local_tree;
 mod progress;
 mod session;
 mod start;
 mod stream;
 mod tables;
+mod text;
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;

@@ -13,6 +13,7 @@ use crate::format::value::Value;
 use crate::http::Query;
 use crate::progress;
 use crate::session::{Session, print_bytes};
+use crate::text::append;
 
 /// `events`
 pub(crate) fn events(session: &mut Session, parsed: &Parsed) -> Result<i32> {
@@ -76,7 +77,7 @@ fn pretty(event: &Event) -> String {
             .iter()
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
-        text.push_str(&format!(" ({})", pairs.join(", ")));
+        append(&mut text, format_args!(" ({})", pairs.join(", ")));
     }
     text
 }

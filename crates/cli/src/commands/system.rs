@@ -10,6 +10,7 @@ use crate::format::template::{Over, Template};
 use crate::format::value::Value;
 use crate::format::{Listing, row, table, unescape};
 use crate::session::Session;
+use crate::text::append;
 
 fn client(session: &Session) -> Value {
     let version = session.client.version().to_string();
@@ -140,16 +141,19 @@ fn version_text(both: &Value) -> String {
         return out;
     };
     let platform = text(server.get("Platform"), "Name");
-    out += &format!(
-        "\nServer:{}{platform}\n",
-        if platform.is_empty() { "" } else { " " }
+    append(
+        &mut out,
+        format_args!(
+            "\nServer:{}{platform}\n",
+            if platform.is_empty() { "" } else { " " }
+        ),
     );
     let Some(Value::Array(components)) = server.get("Components") else {
         return out;
     };
     for component in components {
         let name = text(Some(component), "Name");
-        out += &format!(" {name}:\n");
+        append(&mut out, format_args!(" {name}:\n"));
         out += &pair("  Version:", &text(Some(component), "Version"));
         let details = component.get("Details");
         let detail = |key: &str| text(details, key);
@@ -225,7 +229,7 @@ pub(crate) fn info(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 fn info_text(info: &Info) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &dyn std::fmt::Display| {
-        out.push_str(&format!(" {name}: {value}\n"));
+        append(&mut out, format_args!(" {name}: {value}\n"));
     };
     line("Containers", &info.containers);
     line(" Running", &info.containers_running);
@@ -249,16 +253,19 @@ fn info_text(info: &Info) -> String {
         ("Log", list(&info.plugins.log)),
     ] {
         if name != "Authorization" || !words.is_empty() {
-            out.push_str(&format!("  {name}: {words}\n"));
+            append(&mut out, format_args!("  {name}: {words}\n"));
         }
     }
     if let Some(directories) = info.cdi_spec_dirs.as_ref().filter(|list| !list.is_empty()) {
         out.push_str(" CDI spec directories:\n");
         directories
             .iter()
-            .for_each(|path| out.push_str(&format!("  {path}\n")));
+            .for_each(|path| append(&mut out, format_args!("  {path}\n")));
     }
-    out.push_str(&format!(" Swarm: {}\n", info.swarm.local_node_state));
+    append(
+        &mut out,
+        format_args!(" Swarm: {}\n", info.swarm.local_node_state),
+    );
     info_machine(info, &mut out);
     out
 }
@@ -268,27 +275,36 @@ fn info_machine(info: &Info, out: &mut String) {
     // The default stands first, as one reads it.
     runtimes.sort_by_key(|name| (*name != info.default_runtime, *name));
     if !runtimes.is_empty() {
-        out.push_str(&format!(" Runtimes: {}\n", runtimes.join(" ")));
-        out.push_str(&format!(" Default Runtime: {}\n", info.default_runtime));
+        append(out, format_args!(" Runtimes: {}\n", runtimes.join(" ")));
+        append(
+            out,
+            format_args!(" Default Runtime: {}\n", info.default_runtime),
+        );
     }
-    out.push_str(&format!(" Init Binary: {}\n", info.init_binary));
-    out.push_str(&format!(
-        " containerd version: {}\n",
-        info.containerd_commit.id
-    ));
-    out.push_str(&format!(" runc version: {}\n", info.runc_commit.id));
-    out.push_str(&format!(" init version: {}\n", info.init_commit.id));
+    append(out, format_args!(" Init Binary: {}\n", info.init_binary));
+    append(
+        out,
+        format_args!(" containerd version: {}\n", info.containerd_commit.id),
+    );
+    append(
+        out,
+        format_args!(" runc version: {}\n", info.runc_commit.id),
+    );
+    append(
+        out,
+        format_args!(" init version: {}\n", info.init_commit.id),
+    );
     if !info.security_options.is_empty() {
         out.push_str(" Security Options:\n");
         for option in &info.security_options {
             for (index, pair) in option.split(',').enumerate() {
                 let (key, value) = pair.split_once('=').unwrap_or(("name", pair));
                 if index == 0 {
-                    out.push_str(&format!("  {value}\n"));
+                    append(out, format_args!("  {value}\n"));
                 } else {
                     let mut name = key.to_owned();
                     name[..1].make_ascii_uppercase();
-                    out.push_str(&format!("   {name}: {value}\n"));
+                    append(out, format_args!("   {name}: {value}\n"));
                 }
             }
         }
@@ -308,7 +324,7 @@ fn info_machine(info: &Info, out: &mut String) {
         ("Docker Root Dir", info.docker_root_dir.clone()),
         ("Debug Mode", info.debug.to_string()),
     ] {
-        out.push_str(&format!(" {name}: {value}\n"));
+        append(out, format_args!(" {name}: {value}\n"));
     }
     for (name, value) in [
         ("HTTP Proxy", &info.http_proxy),
@@ -316,25 +332,28 @@ fn info_machine(info: &Info, out: &mut String) {
         ("No Proxy", &info.no_proxy),
     ] {
         if !value.is_empty() {
-            out.push_str(&format!(" {name}: {value}\n"));
+            append(out, format_args!(" {name}: {value}\n"));
         }
     }
-    out.push_str(&format!(" Experimental: {}\n", info.experimental_build));
+    append(
+        out,
+        format_args!(" Experimental: {}\n", info.experimental_build),
+    );
     let insecure = info
         .registry_config
         .insecure_registry_cidrs
         .clone()
         .unwrap_or_default();
     if !insecure.is_empty() {
-        out.push_str(&format!(
-            " Insecure Registries:\n  {}\n",
-            insecure.join("\n  ")
-        ));
+        append(
+            out,
+            format_args!(" Insecure Registries:\n  {}\n", insecure.join("\n  ")),
+        );
     }
-    out.push_str(&format!(
-        " Live Restore Enabled: {}\n",
-        info.live_restore_enabled
-    ));
+    append(
+        out,
+        format_args!(" Live Restore Enabled: {}\n", info.live_restore_enabled),
+    );
 }
 
 /// `system df`

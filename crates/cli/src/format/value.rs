@@ -1,5 +1,6 @@
 //! Pure: JSON with its order of keys and the text of its numbers kept.
 
+use crate::text::append;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 
 /// A JSON value.
@@ -87,9 +88,9 @@ fn write_string(text: &str, to: &mut String, escape_html: bool) {
             '\t' => to.push_str("\\t"),
             '\x08' => to.push_str("\\b"),
             '\x0c' => to.push_str("\\f"),
-            '<' | '>' | '&' if escape_html => to.push_str(&format!("\\u{:04x}", u32::from(c))),
-            '\u{2028}' | '\u{2029}' => to.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c if u32::from(c) < 0x20 => to.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '<' | '>' | '&' if escape_html => append(to, format_args!("\\u{:04x}", u32::from(c))),
+            '\u{2028}' | '\u{2029}' => append(to, format_args!("\\u{:04x}", u32::from(c))),
+            c if u32::from(c) < 0x20 => append(to, format_args!("\\u{:04x}", u32::from(c))),
             c => to.push(c),
         }
     }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::eval::{Item, is_true, show};
 use crate::format::value::Value;
+use crate::text::append;
 
 /// Calls a function; the error is what Go says behind `error calling NAME: `.
 pub(super) fn call(name: &str, arguments: Vec<Item>, header: bool) -> Result<Item, String> {
@@ -298,8 +299,10 @@ fn js(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\\' | '\'' | '"' => escaped.extend(['\\', c]),
-            '<' | '>' | '&' | '=' => escaped.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c if u32::from(c) < 0x20 => escaped.push_str(&format!("\\u{:04X}", u32::from(c))),
+            '<' | '>' | '&' | '=' => append(&mut escaped, format_args!("\\u{:04X}", u32::from(c))),
+            c if u32::from(c) < 0x20 => {
+                append(&mut escaped, format_args!("\\u{:04X}", u32::from(c)))
+            }
             c => escaped.push(c),
         }
     }
@@ -346,7 +349,7 @@ fn printf(arguments: &[Item]) -> Result<String, String> {
             continue;
         }
         let Some(item) = rest.next() else {
-            text.push_str(&format!("%!{verb}(MISSING)"));
+            append(&mut text, format_args!("%!{verb}(MISSING)"));
             continue;
         };
         let shown = verb_text(verb, item, precision, flags.contains('+'));
@@ -356,7 +359,7 @@ fn printf(arguments: &[Item]) -> Result<String, String> {
         .map(|item| format!("{}={}", type_name(&item.value), show(item)))
         .collect();
     if !extra.is_empty() {
-        text.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
+        append(&mut text, format_args!("%!(EXTRA {})", extra.join(", ")));
     }
     Ok(text)
 }
