@@ -17,13 +17,17 @@ use crate::watched::Watched;
 
 /// Bytes that wait for a client before the task's output is no longer read: the container then
 /// waits in its own write, as it does under Docker.
-pub(crate) const HIGH_WATER: usize = 64 * 1024;
+const HIGH_WATER: usize = 64 * 1024;
 /// Bytes that may wait when the task has ended and its pipes are emptied; a client that is further
 /// behind is dropped.
 const LIMIT: usize = 1 << 20;
 /// A client that takes nothing for so long while bytes wait is dropped, lest it stop the container
 /// for ever. (A pager or a stopped terminal may rest for some minutes.)
-pub(crate) const STALL_LIMIT: Duration = Duration::from_mins(10);
+const STALL_LIMIT: Duration = Duration::from_mins(10);
+
+/// A client that ended its side, of a task whose stdin goes on, is closed after so long: Docker does
+/// so at once, and yet the answer to what was just typed mostly arrives.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// What a client sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +58,8 @@ pub(crate) struct Client {
     hung_up: bool,
     /// The task is over: close when everything is sent.
     closing: bool,
+    /// Close then, even if the task goes on.
+    leaves_at: Option<Instant>,
     progress: Instant,
 }
 
@@ -76,6 +82,7 @@ impl Client {
             input_open: true,
             hung_up: false,
             closing: false,
+            leaves_at: None,
             progress: Instant::now(),
         })
     }
@@ -159,16 +166,27 @@ impl Client {
         self.closing = true;
     }
 
-    /// Tells whether it is done with.
-    pub(crate) fn is_done(&self, now: Instant) -> bool {
-        (self.closing && self.out.is_empty())
-            || (self.hung_up && !self.input_open)
-            || self.deadline().is_some_and(|deadline| deadline <= now)
+    /// Closes it soon, for it said its last word.
+    pub(crate) fn leave_soon(&mut self) {
+        self.leaves_at
+            .get_or_insert_with(|| Instant::now() + LAST_WORDS);
     }
 
-    /// When it will be dropped if it takes nothing.
+    /// Tells whether it is done with.
+    pub(crate) fn is_done(&self, now: Instant) -> bool {
+        let leaves = self.closing || self.leaves_at.is_some_and(|at| at <= now);
+        (leaves && self.out.is_empty())
+            || (self.hung_up && !self.input_open)
+            || (!self.out.is_empty() && self.progress + STALL_LIMIT <= now)
+    }
+
+    /// When it is to be looked at even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        (!self.out.is_empty()).then(|| self.progress + STALL_LIMIT)
+        if self.out.is_empty() {
+            self.leaves_at
+        } else {
+            Some(self.progress + STALL_LIMIT)
+        }
     }
 
     /// Watches for what is wanted now. False: it cannot be served.

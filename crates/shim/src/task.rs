@@ -345,13 +345,18 @@ impl Task {
         false
     }
 
-    /// A client's side ended: that is the end of stdin when the container wants it so. A terminal
-    /// has no end.
+    /// A client's side ended: that is the end of stdin when the container wants it so. Else, and
+    /// for a terminal, which has no end, it is the end of the client, as under Docker.
     fn client_ended(&mut self, number: u32) {
-        let speaks = |client: &Client| client.number == number && client.attach.stdin;
-        if self.identity.stdin_once && self.console.is_none() && self.clients.iter().any(speaks) {
+        let speaks = |client: &&mut Client| client.number == number && client.attach.stdin;
+        let Some(client) = self.clients.iter_mut().find(speaks) else {
+            return;
+        };
+        if self.identity.stdin_once && self.console.is_none() {
             self.stdin_ends = true;
             self.write_input();
+        } else {
+            client.leave_soon();
         }
     }
 

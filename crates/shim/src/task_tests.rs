@@ -104,9 +104,14 @@ impl Fixture {
     }
 
     fn turn(&mut self) {
+        assert!(self.turn_within(PATIENCE), "nothing happens any more");
+    }
+
+    /// True: something happened.
+    fn turn_within(&mut self, patience: Duration) -> bool {
         self.task.settle(Instant::now());
-        let events = self.poll.wait(Some(PATIENCE)).unwrap();
-        assert!(!events.is_empty(), "nothing happens any more");
+        let events = self.poll.wait(Some(patience)).unwrap();
+        let happened = !events.is_empty();
         for event in events {
             match Token::decode(event.token).unwrap() {
                 Token::Signals => {
@@ -122,6 +127,8 @@ impl Fixture {
                 Token::Listener | Token::Daemon(_) => panic!("there are none"),
             }
         }
+        self.task.settle(Instant::now());
+        happened
     }
 
     fn until(&mut self, done: impl Fn(&Task) -> bool) {
@@ -238,6 +245,30 @@ fn a_client_that_dies_ends_stdin_too() {
     client.write_all(b"x").unwrap();
     drop(client);
     assert_eq!(fixture.finish(), 3);
+}
+
+#[test]
+fn a_client_that_has_nothing_more_to_say_leaves_when_stdin_goes_on() {
+    let mut fixture = run("read line; echo got $line; read more; exit 6", None);
+    fixture.task.identity.stdin_once = false;
+    let mut client = fixture.attach(Attach {
+        framed: false,
+        ..attach()
+    });
+    client.write_all(b"one\n").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    // It ends while the task runs, and has heard the answer.
+    while !fixture.task.clients.is_empty() {
+        let left = fixture
+            .task
+            .deadline()
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        fixture.turn_within(left.unwrap_or(PATIENCE));
+    }
+    assert_eq!(read_all(client), b"got one\n");
+    let mut second = fixture.attach(attach());
+    second.write_all(b"two\n").unwrap();
+    assert_eq!(fixture.finish(), 6);
 }
 
 #[test]
