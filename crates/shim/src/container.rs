@@ -1,14 +1,17 @@
 //! The container: made, started, joined by execs, ended, removed.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
+use cgroup::{OomNews, OomWatch};
 use logs::{Limits, Writer};
 use runtime::CreateRequest;
 use sys::poll::{Interest, Poll};
 use sys::socket::Kind;
 use types::Mount;
+use types::oci::runtime::Spec;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -18,6 +21,8 @@ use crate::token::Token;
 use crate::watched::Watched;
 use crate::{EXIT_RECORD, log_name, state_log};
 
+/// From the news that memory ran out to the kill, at most; v1 tells them in this order.
+const OOM_DELAY: Duration = Duration::from_millis(100);
 /// Daemons that may wait to be accepted.
 const BACKLOG: i32 = 8;
 
@@ -33,7 +38,10 @@ pub(crate) struct Container {
     runtime: runtime::Container,
     phase: Phase,
     exit: Option<Exit>,
-    oom_kills: u64,
+    oom: Option<OomWatch>,
+    /// Kills for memory that daemons were told of.
+    oom_told: u64,
+    oom_look_at: Option<Instant>,
     /// Init first; it stays when it ended.
     pub(crate) tasks: Vec<Task>,
 }
@@ -99,6 +107,7 @@ impl Container {
                 return Err(error);
             }
         };
+        let oom = watch_oom(&create.spec, &runtime, poll);
         let phase = Phase::Created;
         let tasks = vec![init];
         let id = create.id;
@@ -111,7 +120,9 @@ impl Container {
             runtime,
             phase,
             exit: None,
-            oom_kills: 0,
+            oom,
+            oom_told: 0,
+            oom_look_at: None,
             tasks,
         })
     }
@@ -210,12 +221,46 @@ impl Container {
         Ok(sys::fd::duplicate(self.runtime.root())?)
     }
 
-    /// Tells whether the kernel killed for memory since the last call.
-    pub(crate) fn oom_happened(&mut self) -> bool {
-        let kills = self.runtime.cgroup().oom_kills().unwrap_or(self.oom_kills);
-        let happened = kills > self.oom_kills;
-        self.oom_kills = kills;
-        happened
+    /// Takes the news of the watch; tells whether the kernel killed.
+    pub(crate) fn oom_news(&mut self, now: Instant) -> bool {
+        let Some(watch) = &mut self.oom else {
+            return false;
+        };
+        match watch.take() {
+            Ok(OomNews::OutOfMemory) => {
+                // v1 wakes before it kills, and more than once for one kill.
+                self.oom_look_at = Some(now + OOM_DELAY);
+                self.oom_kill_is_new()
+            }
+            Ok(OomNews::Nothing) => false,
+            // It would wake for ever.
+            Ok(OomNews::Gone) | Err(_) => {
+                self.oom = None;
+                false
+            }
+        }
+    }
+
+    /// Looks again some time after the news; tells whether the kernel killed meanwhile.
+    pub(crate) fn oom_second_look(&mut self, now: Instant) -> bool {
+        self.oom_look_at.take_if(|at| *at <= now).is_some() && self.oom_kill_is_new()
+    }
+
+    /// When [`Container::oom_second_look`] is due.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.oom_look_at
+    }
+
+    /// Tells whether the kernel killed for memory since this was asked last.
+    pub(crate) fn oom_kill_is_new(&mut self) -> bool {
+        let kills = self.oom_kills();
+        let is_new = kills > self.oom_told;
+        self.oom_told = kills;
+        is_new
+    }
+
+    fn oom_kills(&self) -> u64 {
+        self.runtime.cgroup().oom_kills().unwrap_or(0)
     }
 
     /// Makes init's end durable and ends what is left of the container; only then may anybody be
@@ -224,7 +269,7 @@ impl Container {
         self.init().finish();
         let exit = Exit {
             code: ended.code,
-            oom: self.oom_kills > 0,
+            oom: self.oom_kills() > 0,
             finished_ns: ended.time_ns,
         };
         let bytes = serde_json::to_vec(&exit).expect("a flat record has no failing serializer");
@@ -267,6 +312,21 @@ impl Container {
         drop(self.socket);
         (self.tasks, destroyed.map_err(Error::from))
     }
+}
+
+/// Watches for kills for memory where they can be: in a container with a limit. Without the watch
+/// they are found at its end.
+fn watch_oom(spec: &Spec, runtime: &runtime::Container, poll: &Poll) -> Option<OomWatch> {
+    let resources = spec.linux.as_ref()?.resources.as_ref()?;
+    resources
+        .memory
+        .as_ref()?
+        .limit
+        .filter(|limit| *limit > 0)?;
+    let watch = runtime.cgroup().watch_oom().ok()??;
+    poll.add(watch.as_fd(), Token::Oom.encode(), watch.interest())
+        .ok()?;
+    Some(watch)
 }
 
 /// Says how a shim without a container is.

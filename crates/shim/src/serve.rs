@@ -98,7 +98,9 @@ impl Shim {
     }
 
     fn deadline(&mut self) -> Option<Instant> {
-        self.tasks().filter_map(|task| task.deadline()).min()
+        let container = self.container.as_ref().and_then(Container::deadline);
+        let tasks = self.tasks().filter_map(|task| task.deadline()).min();
+        container.into_iter().chain(tasks).min()
     }
 
     /// Nothing to keep and nobody who could give something.
@@ -120,6 +122,7 @@ impl Shim {
                 self.with_task(number, |task| task.on_output(Stream::Stderr));
             }
             Some(Token::Client(number)) => self.serve_client(number, event),
+            Some(Token::Oom) => self.serve_oom(|container| container.oom_news(Instant::now())),
             None => {}
         }
         Ok(())
@@ -139,10 +142,13 @@ impl Shim {
                 task.end(status.code());
             }
         }
-        if self.container.as_mut().is_some_and(Container::oom_happened) {
+        Ok(())
+    }
+
+    fn serve_oom(&mut self, look: impl FnOnce(&mut Container) -> bool) {
+        if self.container.as_mut().is_some_and(look) {
             self.tell(&Event::Oom);
         }
-        Ok(())
     }
 
     fn accept(&mut self) {
@@ -338,6 +344,7 @@ impl Shim {
     /// Draws the conclusions of what happened, and watches for what is wanted next.
     fn settle(&mut self) {
         let now = Instant::now();
+        self.serve_oom(|container| container.oom_second_look(now));
         self.finish_init(now);
         self.finish_execs(now);
         // A container that was never started is nobody's without its daemon; of one that ended the
@@ -362,7 +369,7 @@ impl Shim {
         let Some(ended) = container.init().finished(now) else {
             return;
         };
-        let oom = container.oom_happened();
+        let oom = container.oom_kill_is_new();
         let exit = container.record_exit(ended);
         if oom {
             self.tell(&Event::Oom);

@@ -124,7 +124,7 @@ impl Fixture {
                 Token::Stdout(_) => self.task.on_output(Stream::Stdout),
                 Token::Stderr(_) => self.task.on_output(Stream::Stderr),
                 Token::Client(number) => self.detached |= self.task.on_client(number, event),
-                Token::Listener | Token::Daemon(_) => panic!("there are none"),
+                Token::Listener | Token::Daemon(_) | Token::Oom => panic!("there are none"),
             }
         }
         self.task.settle(Instant::now());

@@ -18,6 +18,8 @@ pub(crate) enum Token {
     Stderr(u32),
     /// A client's stream.
     Client(u32),
+    /// Memory ran out in the container.
+    Oom,
 }
 
 impl Token {
@@ -30,6 +32,7 @@ impl Token {
             Self::Stdout(number) => (4, number),
             Self::Stderr(number) => (5, number),
             Self::Client(number) => (6, number),
+            Self::Oom => (7, 0),
         };
         kind << 32 | number as u64
     }
@@ -44,6 +47,7 @@ impl Token {
             4 => Some(Self::Stdout(number)),
             5 => Some(Self::Stderr(number)),
             6 => Some(Self::Client(number)),
+            7 => Some(Self::Oom),
             _ => None,
         }
     }
@@ -63,6 +67,7 @@ mod tests {
             Token::Stdout(0),
             Token::Stderr(7),
             Token::Client(8),
+            Token::Oom,
         ];
         for token in all {
             assert_eq!(Token::decode(token.encode()), Some(token));

@@ -332,6 +332,25 @@ mod tests {
     }
 
     #[test]
+    fn root_kills_for_memory_are_told_and_recorded() {
+        // The hog is a child of init, which lives on: not the end tells, but the kernel.
+        let mut keeper =
+            Keeper::new("head -c 100000000 /dev/zero | tail; echo over; read line; exit 3");
+        keeper.create.open_stdin = true;
+        keeper.limit_memory(16 << 20);
+        keeper.create();
+        let mut client = keeper.attach(attach());
+        keeper.ask(Request::Start);
+        assert_eq!(keeper.event(), Event::Oom);
+        client.write_all(b"\n").unwrap();
+        let Event::Exited(exit) = keeper.event() else {
+            panic!("told twice")
+        };
+        assert_eq!((exit.code, exit.oom), (3, true));
+        keeper.delete();
+    }
+
+    #[test]
     fn root_a_big_environment_travels_in_a_memory_file() {
         let mut keeper = Keeper::new("echo ${#BIG}");
         keeper

@@ -19,7 +19,9 @@ use sys::poll::{Interest, Poll};
 use sys::process::{Child, Program, Spawn};
 use sys::socket::{self, Kind};
 use types::Mount;
-use types::oci::runtime::{Capabilities, Linux, Namespace, Process, Root, Spec, SpecMount};
+use types::oci::runtime::{
+    Capabilities, Linux, Memory, Namespace, Process, Resources, Root, Spec, SpecMount,
+};
 
 pub(crate) const SIGKILL: i32 = 9;
 /// Who waits longer waits for ever.
@@ -208,6 +210,19 @@ impl Keeper {
             .unwrap();
     }
 
+    pub(crate) fn limit_memory(&mut self, bytes: i64) {
+        let memory = Memory {
+            limit: Some(bytes),
+            swap: Some(bytes),
+            ..Memory::default()
+        };
+        let resources = Resources {
+            memory: Some(memory),
+            ..Resources::default()
+        };
+        self.create.spec.linux.as_mut().unwrap().resources = Some(resources);
+    }
+
     /// Puts an overlay over the root, as for `--rm`.
     pub(crate) fn make_volatile(&mut self) {
         for name in ["upper", "work"] {
@@ -284,7 +299,7 @@ fn make_root(root: &Path) {
         fs::create_dir_all(root.join(name)).unwrap();
     }
     fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox-static is installed");
-    for name in ["sh", "cat", "sleep", "stty", "true"] {
+    for name in ["sh", "cat", "head", "sleep", "stty", "tail", "true"] {
         symlink("busybox", root.join("bin").join(name)).unwrap();
     }
     sys::durable::replace_volatile(&root.join("etc/plain"), b"here\n", 0o644).unwrap();
