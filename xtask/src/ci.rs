@@ -11,10 +11,6 @@ use crate::e2e::{self, Choice, Counts};
 use crate::run::run;
 use crate::{check, fresh, setup};
 
-/// Whether our engine runs a container yet.
-const ENGINE_RUNS: bool = false;
-const CLIENTS: [Client; 2] = [Client::Docker, Client::Wharf];
-
 /// What one step of the run came to.
 struct Line {
     title: String,
@@ -50,13 +46,11 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
     take("install what is missing", &|| {
         setup::setup(root).map(|()| Counts::default())
     });
-    if ENGINE_RUNS {
-        take("fresh", &|| fresh::fresh(root).map(|()| one()));
-    }
+    take("fresh", &|| fresh::fresh(root).map(|()| one()));
     take("check", &|| check::check(root).map(|()| one()));
     take("tests without rights", &|| unprivileged(root));
     take("tests of the rooms as root", &|| rooms(root));
-    for client in CLIENTS.iter().copied().filter(|_| ENGINE_RUNS) {
+    for client in [Client::Docker, Client::Wharf] {
         let choice = Choice {
             kind: Kind::Wharf,
             client,
