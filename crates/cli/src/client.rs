@@ -228,11 +228,10 @@ impl Client {
         let written = write_request(&mut connection, &request, body);
         match (connection.read_head(), written) {
             (Ok(head), _) => Ok((head, connection)),
-            (Err(_), Err(error)) => Err(error.into()),
             (Err(error), Ok(())) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(Error::text("error during connect: EOF"))
             }
-            (Err(error), Ok(())) => Err(error.into()),
+            (Err(error), Ok(())) | (Err(_), Err(error)) => Err(error.into()),
         }
     }
 

@@ -8,13 +8,13 @@ use api::container::{
     Config as ContainerConfig, ContainerCreateRequest, HealthConfig, PortBinding,
 };
 use api::host_config::{
-    BindOptions, DeviceMapping, HostConfig, ImageOptions, LogConfig, MountRequest, Resources,
-    RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, VolumeDriver, VolumeOptions, WeightDevice,
+    BindOptions, HostConfig, ImageOptions, LogConfig, MountRequest, Resources, RestartPolicy,
+    TmpfsOptions, VolumeDriver, VolumeOptions,
 };
-use api::network::{EndpointIpam, EndpointSettings, NetworkingConfig};
 use types::{MountKind, MountSpec, env, label, mount_spec, port};
 
 use crate::config::Config;
+use crate::device_flags::{device, rate_device, ulimit, weight_device};
 use crate::error::{Error, Result, go_text};
 use crate::flags::{Parsed, quote};
 
@@ -31,7 +31,7 @@ pub(crate) fn request(config: &Config, parsed: &Parsed) -> Result<ContainerCreat
             "conflicting options: cannot specify both --restart and --rm",
         ));
     }
-    let networking = networks(parsed, &mut host)?;
+    let networking = crate::network_flags::networks(parsed, &mut host)?;
     Ok(ContainerCreateRequest {
         config: container,
         host_config: Some(host),
@@ -524,232 +524,12 @@ fn health(parsed: &Parsed) -> Result<Option<HealthConfig>> {
     }))
 }
 
-/// The first network is the mode; options of `--network name=…,alias=…` and the flags that stand
-/// for them make its endpoint.
-fn networks(parsed: &Parsed, host: &mut HostConfig) -> Result<NetworkingConfig> {
-    let mut endpoints = BTreeMap::new();
-    let wanted = [parsed.all("network"), parsed.all("net")].concat();
-    for (index, text) in wanted.iter().enumerate() {
-        let (name, mut endpoint) = network(text)?;
-        if index == 0 {
-            host.network_mode.clone_from(&name);
-        }
-        if index == 0 {
-            plain_network_flags(parsed, &mut endpoint);
-        }
-        let plain = endpoint == EndpointSettings::default();
-        let special = matches!(name.as_str(), "default" | "bridge" | "host" | "none")
-            || name.starts_with("container:");
-        if !(plain && special) {
-            endpoints.insert(name, endpoint);
-        }
-    }
-    if wanted.is_empty() {
-        host.network_mode = "default".to_owned();
-        let mut endpoint = EndpointSettings::default();
-        plain_network_flags(parsed, &mut endpoint);
-        if endpoint != EndpointSettings::default() {
-            endpoints.insert("default".to_owned(), endpoint);
-        }
-    }
-    Ok(NetworkingConfig {
-        endpoints_config: Some(endpoints),
-    })
-}
-
-fn plain_network_flags(parsed: &Parsed, endpoint: &mut EndpointSettings) {
-    let aliases = [parsed.all("network-alias"), parsed.all("net-alias")].concat();
-    if !aliases.is_empty() {
-        endpoint.aliases.get_or_insert_default().extend(aliases);
-    }
-    if !parsed.all("link").is_empty() {
-        endpoint.links = Some(parsed.all("link"));
-    }
-    let ipam = EndpointIpam {
-        ipv4_address: parsed.text("ip").to_owned(),
-        ipv6_address: parsed.text("ip6").to_owned(),
-        link_local_ips: parsed.all("link-local-ip"),
-    };
-    if ipam != EndpointIpam::default() {
-        endpoint.ipam_config = Some(ipam);
-    }
-    if !parsed.text("mac-address").is_empty() {
-        parsed
-            .text("mac-address")
-            .clone_into(&mut endpoint.mac_address);
-    }
-}
-
-fn network(text: &str) -> Result<(String, EndpointSettings)> {
-    let mut endpoint = EndpointSettings::default();
-    if !text.contains('=') {
-        return Ok((text.to_owned(), endpoint));
-    }
-    let mut name = String::new();
-    let mut ipam = EndpointIpam::default();
-    for field in text.split(',') {
-        let Some((key, value)) = field.split_once('=') else {
-            return Err(Error::text(format!("invalid field {field}")));
-        };
-        match key.to_lowercase().as_str() {
-            "name" => value.clone_into(&mut name),
-            "alias" => endpoint
-                .aliases
-                .get_or_insert_default()
-                .push(value.to_owned()),
-            "ip" => value.clone_into(&mut ipam.ipv4_address),
-            "ip6" => value.clone_into(&mut ipam.ipv6_address),
-            "mac-address" => value.clone_into(&mut endpoint.mac_address),
-            "link-local-ip" => ipam.link_local_ips.push(value.to_owned()),
-            "driver-opt" => {
-                let (key, value) = value.split_once('=').unwrap_or((value, ""));
-                let options = endpoint.driver_opts.get_or_insert_default();
-                options.insert(key.to_owned(), value.to_owned());
-            }
-            "gw-priority" => {
-                let bad = |_| Error::text(format!("invalid gw-priority: {value}"));
-                endpoint.gw_priority = value.parse().map_err(bad)?;
-            }
-            _ => return Err(Error::text(format!("invalid field key {key}"))),
-        }
-    }
-    if ipam != EndpointIpam::default() {
-        endpoint.ipam_config = Some(ipam);
-    }
-    Ok((name, endpoint))
-}
-
 fn is_mac(text: &str) -> bool {
     let parts: Vec<&str> = text.split([':', '-']).collect();
     matches!(parts.len(), 6 | 8 | 20)
         && parts
             .iter()
             .all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
-/// Parses `--ulimit`: `name=soft[:hard]`.
-pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
-    const NAMES: [&str; 15] = [
-        "core",
-        "cpu",
-        "data",
-        "fsize",
-        "locks",
-        "memlock",
-        "msgqueue",
-        "nice",
-        "nofile",
-        "nproc",
-        "rss",
-        "rtprio",
-        "rttime",
-        "sigpending",
-        "stack",
-    ];
-    let Some((name, value)) = text.split_once('=') else {
-        return Err(format!("invalid ulimit argument: {text}"));
-    };
-    if !NAMES.contains(&name) {
-        return Err(format!("invalid ulimit type: {name}"));
-    }
-    let number = |part: &str| {
-        part.parse::<i64>()
-            .map_err(|_| format!("strconv.ParseInt: parsing {}: invalid syntax", quote(part)))
-    };
-    let parts: Vec<&str> = value.split(':').collect();
-    let (soft, hard) = match parts[..] {
-        [soft] => (number(soft)?, number(soft)?),
-        [soft, hard] => (number(soft)?, number(hard)?),
-        _ => {
-            return Err(format!(
-                "too many limit value arguments - {value}, can only have up to two, `soft[:hard]`"
-            ));
-        }
-    };
-    if hard != -1 && (soft == -1 || soft > hard) {
-        let shown = if soft == -1 {
-            "-1".to_owned()
-        } else {
-            soft.to_string()
-        };
-        return Err(format!(
-            "ulimit soft limit must be less than or equal to hard limit: {shown} > {hard}"
-        ));
-    }
-    Ok(Ulimit {
-        name: name.to_owned(),
-        hard,
-        soft,
-    })
-}
-
-/// Parses `--device`: `host[:container][:permissions]`.
-fn device(text: &str) -> Result<DeviceMapping> {
-    let valid = |mode: &str| {
-        !mode.is_empty() && mode.bytes().all(|byte| b"rwm".contains(&byte)) && mode.len() <= 3
-    };
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, target, mode) = match parts[..] {
-        [source] => (source, source, "rwm"),
-        [source, mode] if valid(mode) => (source, source, mode),
-        [source, target] => (source, target, "rwm"),
-        [source, target, mode] => (source, target, mode),
-        _ => return Err(Error::text(format!("invalid device specification: {text}"))),
-    };
-    Ok(DeviceMapping {
-        path_on_host: source.to_owned(),
-        path_in_container: if target.is_empty() { source } else { target }.to_owned(),
-        cgroup_permissions: mode.to_owned(),
-    })
-}
-
-/// Parses `--blkio-weight-device`: `path:weight`.
-pub(crate) fn weight_device(text: &str) -> Result<WeightDevice, String> {
-    let (path, weight) = device_pair(text)?;
-    let number = weight
-        .parse::<u16>()
-        .map_err(|_| format!("invalid weight for device: {text}"))?;
-    if number > 0 && !(10..=1000).contains(&number) {
-        return Err(format!("invalid weight for device: {text}"));
-    }
-    Ok(WeightDevice {
-        path: path.to_owned(),
-        weight: number,
-    })
-}
-
-/// Parses `--device-read-bps` and its like: `path:rate`.
-pub(crate) fn rate_device(text: &str, bytes: bool) -> Result<ThrottleDevice, String> {
-    let (path, rate) = device_pair(text)?;
-    let number = if bytes {
-        types::units::parse_bytes(rate)
-            .ok()
-            .and_then(|rate| u64::try_from(rate).ok())
-    } else {
-        rate.parse().ok()
-    };
-    let unit = if bytes {
-        "<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb"
-    } else {
-        "<number>. Number must be a positive integer"
-    };
-    let rate = number.ok_or_else(|| {
-        format!("invalid rate for device: {text}. The correct format is <device-path>:{unit}")
-    })?;
-    Ok(ThrottleDevice {
-        path: path.to_owned(),
-        rate,
-    })
-}
-
-fn device_pair(text: &str) -> Result<(&str, &str), String> {
-    let Some((path, value)) = text.split_once(':').filter(|(path, _)| !path.is_empty()) else {
-        return Err(format!("bad format: {text}"));
-    };
-    if !path.starts_with("/dev/") {
-        return Err(format!("bad format for device path: {text}"));
-    }
-    Ok((path, value))
 }
 
 /// Returns the limits that `update` sends: only what was given.

@@ -89,7 +89,7 @@ impl Parsed {
 
 /// Parses arguments. The error is the line that Docker prints first.
 pub(crate) fn parse(
-    flags: impl Iterator<Item = &'static Flag> + Clone,
+    flags: &[&'static Flag],
     interspersed: bool,
     args: &[String],
 ) -> Result<Parsed, String> {
@@ -101,9 +101,9 @@ pub(crate) fn parse(
             break;
         }
         if let Some(long) = arg.strip_prefix("--") {
-            parse_long(&mut parsed, flags.clone(), long, &mut rest)?;
+            parse_long(&mut parsed, flags, long, &mut rest)?;
         } else if arg.len() > 1 && arg.starts_with('-') {
-            parse_short(&mut parsed, flags.clone(), &arg[1..], &mut rest)?;
+            parse_short(&mut parsed, flags, &arg[1..], &mut rest)?;
         } else {
             parsed.args.push(arg.clone());
             if !interspersed {
@@ -120,7 +120,7 @@ pub(crate) fn parse(
 
 fn parse_long<'a>(
     parsed: &mut Parsed,
-    mut flags: impl Iterator<Item = &'static Flag>,
+    flags: &[&'static Flag],
     text: &str,
     rest: &mut impl Iterator<Item = &'a String>,
 ) -> Result<(), String> {
@@ -131,7 +131,7 @@ fn parse_long<'a>(
     if name.is_empty() || name.starts_with('-') {
         return Err(format!("bad flag syntax: --{text}"));
     }
-    let Some(flag) = flags.find(|flag| flag.long == name) else {
+    let Some(flag) = flags.iter().find(|flag| flag.long == name) else {
         if name == "help" {
             parsed.help = true;
             return Ok(());
@@ -151,7 +151,7 @@ fn parse_long<'a>(
 
 fn parse_short<'a>(
     parsed: &mut Parsed,
-    flags: impl Iterator<Item = &'static Flag> + Clone,
+    flags: &[&'static Flag],
     text: &str,
     rest: &mut impl Iterator<Item = &'a String>,
 ) -> Result<(), String> {
@@ -159,7 +159,7 @@ fn parse_short<'a>(
     while let Some(letter) = letters.chars().next() {
         let behind = &letters[letter.len_utf8()..];
         let Some(flag) = flags
-            .clone()
+            .iter()
             .find(|flag| flag.short == letter && letter != ' ')
         else {
             if letter == 'h' {
@@ -228,29 +228,13 @@ pub(crate) fn quote(text: &str) -> String {
 
 /// Checks a value as Docker's client does while it parses.
 fn check(kind: Kind, value: &str) -> Result<(), String> {
-    let number = |function: &str, text: &str, fits: bool| {
-        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        match (plain, fits) {
-            (_, true) => Ok(()),
-            (true, false) if !text.starts_with('-') || function == "ParseInt" => Err(format!(
-                "strconv.{function}: parsing {}: value out of range",
-                quote(text)
-            )),
-            _ => Err(format!(
-                "strconv.{function}: parsing {}: invalid syntax",
-                quote(text)
-            )),
-        }
-    };
     match kind {
-        Kind::Switch => match parse_bool(value) {
-            Some(_) => Ok(()),
-            None => Err(format!(
+        Kind::Switch => parse_bool(value).map(drop).ok_or_else(|| {
+            format!(
                 "strconv.ParseBool: parsing {}: invalid syntax",
                 quote(value)
-            )),
-        },
+            )
+        }),
         Kind::Int => number("ParseInt", value, parse_int(value).is_some()),
         Kind::Uint => number(
             "ParseUint",
@@ -262,12 +246,11 @@ fn check(kind: Kind, value: &str) -> Result<(), String> {
             value,
             value.parse::<u16>().is_ok() && !value.starts_with('+'),
         ),
-        Kind::Bytes => text_of(units::parse_bytes(value)),
         Kind::MemorySwap if value == "-1" => Ok(()),
-        Kind::MemorySwap => text_of(units::parse_bytes(value)),
+        Kind::Filter if value.is_empty() || value.contains('=') => Ok(()),
+        Kind::Bytes | Kind::MemorySwap => text_of(units::parse_bytes(value)),
         Kind::Decimal => text_of(units::parse_cpus(value)),
         Kind::Duration => text_of(units::parse_duration(value)),
-        Kind::Filter if value.is_empty() || value.contains('=') => Ok(()),
         Kind::Filter => Err("bad format of filter (expected name=value)".to_owned()),
         Kind::Env => text_of(types::env::parse(value, |_| None)),
         Kind::Label => text_of(types::label::parse(value)),
@@ -276,28 +259,51 @@ fn check(kind: Kind, value: &str) -> Result<(), String> {
             "stdin" | "stdout" | "stderr" => Ok(()),
             _ => Err("valid streams are STDIN, STDOUT and STDERR".to_owned()),
         },
-        Kind::IpList => match value.trim().parse::<std::net::IpAddr>() {
-            Ok(_) => Ok(()),
-            Err(_) => Err(format!("IP address is not correctly formatted: {value}")),
-        },
+        Kind::IpList => {
+            let address = value.trim().parse::<std::net::IpAddr>();
+            address
+                .map(drop)
+                .map_err(|_| format!("IP address is not correctly formatted: {value}"))
+        }
+        Kind::Ip if value.trim().is_empty() => Ok(()),
+        Kind::Ip => {
+            let address = value.trim().parse::<std::net::IpAddr>();
+            address
+                .map(drop)
+                .map_err(|_| format!("failed to parse IP: {}", quote(value.trim())))
+        }
         Kind::Map if value.starts_with('=') || value.is_empty() => {
             Err(format!("invalid value {value}"))
         }
-        Kind::Ulimit => crate::container_config::ulimit(value).map(drop),
-        Kind::WeightDevice => crate::container_config::weight_device(value).map(drop),
-        Kind::RateBytes => crate::container_config::rate_device(value, true).map(drop),
-        Kind::RateCount => crate::container_config::rate_device(value, false).map(drop),
+        Kind::Ulimit => crate::device_flags::ulimit(value).map(drop),
+        Kind::WeightDevice => crate::device_flags::weight_device(value).map(drop),
+        Kind::RateBytes => crate::device_flags::rate_device(value, true).map(drop),
+        Kind::RateCount => crate::device_flags::rate_device(value, false).map(drop),
         Kind::Text
         | Kind::List
         | Kind::Strings
         | Kind::Map
         | Kind::Network
         | Kind::Gpu
-        | Kind::Ip
         | Kind::Device
         | Kind::DeviceRule
         | Kind::Link => Ok(()),
     }
+}
+
+/// Checks a number; `fits` says whether it is one of the wanted kind.
+fn number(function: &str, text: &str, fits: bool) -> Result<(), String> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let reason = match (plain, fits) {
+        (_, true) => return Ok(()),
+        (true, false) if !text.starts_with('-') || function == "ParseInt" => "value out of range",
+        _ => "invalid syntax",
+    };
+    Err(format!(
+        "strconv.{function}: parsing {}: {reason}",
+        quote(text)
+    ))
 }
 
 fn text_of<T, E: std::fmt::Display>(result: Result<T, E>) -> Result<(), String> {
@@ -332,7 +338,7 @@ mod tests {
             .unwrap();
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let flags: Vec<_> = command.flags().collect();
-        parse(flags.into_iter(), command.interspersed, &args)
+        parse(&flags, command.interspersed, &args)
     }
 
     #[test]

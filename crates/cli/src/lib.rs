@@ -15,6 +15,7 @@ mod commands;
 mod config;
 mod container_config;
 mod demux;
+mod device_flags;
 mod error;
 mod flags;
 mod format;
@@ -22,6 +23,7 @@ mod help;
 mod http;
 mod keys;
 mod local_tree;
+mod network_flags;
 mod progress;
 mod session;
 mod start;
@@ -64,7 +66,7 @@ pub fn run(args: &[OsString], env: Vec<(OsString, OsString)>) -> i32 {
 
 fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
     let program = config.program;
-    let globals = flags::parse(tables::GLOBAL.iter(), false, words).map_err(|text| Error::Exit {
+    let globals = flags::parse(&tables::GLOBAL.iter().collect::<Vec<_>>(), false, words).map_err(|text| Error::Exit {
         text: format!(
             "{text}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"
         ),
@@ -267,7 +269,7 @@ fn parse_command(
     words: &[String],
 ) -> Result<Parsed> {
     let all: Vec<_> = command.flags().collect();
-    flags::parse(all.into_iter(), command.interspersed, words).map_err(|text| Error::Exit {
+    flags::parse(&all, command.interspersed, words).map_err(|text| Error::Exit {
         text: format!(
             "{text}\n\n{}\n\nRun '{program} {path} --help' for more information",
             help::usage(program, path, command)

@@ -113,15 +113,11 @@ impl Screen {
         }
         let known = self.lines.iter().position(|id| *id == progress.id);
         let line = format!("\x1b[2K\r{with_id} {}", progress.progress);
-        match known {
-            Some(at) => {
-                let up = self.lines.len() - at;
-                format!("\x1b[{up}A{line}\r\x1b[{up}B")
-            }
-            None => {
-                self.lines.push(progress.id.clone());
-                format!("{line}\n")
-            }
-        }
+        let Some(at) = known else {
+            self.lines.push(progress.id.clone());
+            return format!("{line}\n");
+        };
+        let up = self.lines.len() - at;
+        format!("\x1b[{up}A{line}\r\x1b[{up}B")
     }
 }

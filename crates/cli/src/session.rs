@@ -17,6 +17,7 @@ pub(crate) struct Session {
     pub(crate) path: String,
 }
 
+#[expect(clippy::unused_self, reason = "who may write is who has the session")]
 impl Session {
     /// Writes to stdout as it is.
     pub(crate) fn print(&mut self, text: &str) -> Result<()> {

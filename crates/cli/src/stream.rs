@@ -83,18 +83,18 @@ struct Loop<'a> {
 }
 
 /// Runs until the output is over and the answer to wait, if any, is there, or the keys are typed.
-pub(crate) fn run(client: &mut Client, join: Join<'_>, signals: Option<Signals>) -> Result<Ended> {
+pub(crate) fn run(client: &mut Client, join: Join<'_>, signals: Option<&Signals>) -> Result<Ended> {
     let stdin = std::io::stdin();
     let raw_mode = (join.tty && join.stdin && tty::is_terminal(&stdin))
         .then(|| tty::Raw::enter(stdin.as_fd()))
         .transpose()?;
-    let mut state = Loop::new(join, signals.as_ref())?;
+    let mut state = Loop::new(join, signals)?;
     if state.join.tty {
         send_size(client, state.join.resize);
     }
     let early = std::mem::take(&mut state.join.hijacked.early);
     state.demux.write(&early)?;
-    let result = state.turn_until_done(client, signals.as_ref());
+    let result = state.turn_until_done(client, signals);
     drop(raw_mode);
     result?;
     Ok(state.ended)
@@ -186,7 +186,7 @@ impl<'a> Loop<'a> {
     }
 
     fn read_output(&mut self) -> Result<()> {
-        let mut buffer = [0; 32 << 10];
+        let mut buffer = [0; 16 << 10];
         match self.join.hijacked.socket.read(&mut buffer) {
             Ok(0) => self.end_output(),
             Ok(count) => self.demux.write(&buffer[..count]),

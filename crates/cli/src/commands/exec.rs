@@ -58,7 +58,7 @@ pub(crate) fn exec(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         resize: request.tty.then_some(base.as_str()),
         signals: None,
     };
-    let ended = stream::run(&mut session.client, join, signals)?;
+    let ended = stream::run(&mut session.client, join, signals.as_ref())?;
     if ended.detached {
         return Err(Error::text("read escape sequence"));
     }

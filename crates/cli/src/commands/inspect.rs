@@ -127,40 +127,41 @@ fn show(
             Err(error) => failed.push(error.to_string()),
         }
     }
-    let text = match &template {
-        Some(template) => {
-            let mut text = String::new();
-            for bytes in &found {
-                let value: Value = crate::client::parse(bytes)?;
-                match template.execute(&value, Over::Document) {
-                    Ok(line) => text.push_str(&(line + "\n")),
-                    Err(error) => {
-                        session.print("\n")?;
-                        return Err(Error::text(format!("template parsing error: {error}")));
-                    }
-                }
-            }
-            if found.is_empty() {
-                text.push('\n');
-            }
-            text
-        }
-        None => {
-            let parts: Vec<String> = found
-                .iter()
-                .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
-                .collect();
-            let array = format!("[{}]", parts.join(","));
-            (if format == "json" {
-                array
-            } else {
-                indent(&array)
-            }) + "\n"
-        }
+    let text = if let Some(template) = &template {
+        through(session, template, &found)?
+    } else {
+        let parts: Vec<String> = found
+            .iter()
+            .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
+            .collect();
+        let array = format!("[{}]", parts.join(","));
+        (if format == "json" {
+            array
+        } else {
+            indent(&array)
+        }) + "\n"
     };
     session.print(&text)?;
     if failed.is_empty() {
         return Ok(0);
     }
     Err(Error::text(failed.join("\n")))
+}
+
+/// Returns the objects as a template shows them.
+fn through(session: &mut Session, template: &Template, found: &[Vec<u8>]) -> Result<String> {
+    let mut text = String::new();
+    for bytes in found {
+        let value: Value = crate::client::parse(bytes)?;
+        let line = template.execute(&value, Over::Document);
+        if line.is_err() {
+            session.print("\n")?;
+        }
+        let complain = |error| Error::text(format!("template parsing error: {error}"));
+        text.push_str(&(line.map_err(complain)? + "\n"));
+    }
+    if found.is_empty() {
+        text.push('\n');
+    }
+    Ok(text)
 }

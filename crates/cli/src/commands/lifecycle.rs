@@ -12,6 +12,7 @@ use crate::flags::Parsed;
 use crate::format::table;
 use crate::http::Query;
 use crate::session::Session;
+use crate::text::append;
 
 /// Returns the query of stop and restart.
 fn stop_query(parsed: &Parsed) -> Result<String> {
@@ -199,18 +200,15 @@ pub(crate) fn diff(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let name = &parsed.args[0];
     let changes: Option<Vec<Change>> =
         session.client.get_json(&container_path(name, "/changes"))?;
-    let lines: String = changes
-        .unwrap_or_default()
-        .iter()
-        .map(|change| {
-            let letter = match change.kind {
-                0 => 'C',
-                1 => 'A',
-                _ => 'D',
-            };
-            format!("{letter} {}\n", change.path)
-        })
-        .collect();
+    let mut lines = String::new();
+    for change in changes.unwrap_or_default() {
+        let letter = match change.kind {
+            0 => 'C',
+            1 => 'A',
+            _ => 'D',
+        };
+        append(&mut lines, format_args!("{letter} {}\n", change.path));
+    }
     session.print(&lines)?;
     Ok(0)
 }

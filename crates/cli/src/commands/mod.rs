@@ -3,6 +3,7 @@
 mod attach;
 mod commit;
 mod copy;
+mod disk;
 mod events;
 mod exec;
 mod images;
@@ -15,6 +16,7 @@ mod run;
 mod start;
 mod system;
 mod transfer;
+mod version;
 
 use crate::error::Result;
 use crate::flags::Parsed;
@@ -63,11 +65,11 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "image tag" => images::tag,
         "inspect" => inspect::any,
         "network inspect" => inspect::networks,
-        "system df" => system::disk_usage,
+        "system df" => disk::disk_usage,
         "system events" => events::events,
         "system info" => system::info,
         "system trace" => system::trace,
-        "version" => system::version,
+        "version" => version::version,
         "volume inspect" => inspect::volumes,
         _ => return None,
     })

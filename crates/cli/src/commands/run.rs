@@ -254,7 +254,7 @@ fn run_container(
         resize: config.tty.then_some(base.as_str()),
         signals: sig_proxy.then_some(id.as_str()),
     };
-    let ended = stream::run(&mut session.client, join, signals)?;
+    let ended = stream::run(&mut session.client, join, signals.as_ref())?;
     if ended.detached {
         return Ok(0);
     }

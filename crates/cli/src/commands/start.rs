@@ -79,7 +79,7 @@ fn start_attached(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         resize: config.tty.then_some(base.as_str()),
         signals: sig_proxy.then_some(inspect.id.as_str()),
     };
-    let ended = stream::run(&mut session.client, join, signals)?;
+    let ended = stream::run(&mut session.client, join, signals.as_ref())?;
     if ended.detached {
         return Ok(0);
     }

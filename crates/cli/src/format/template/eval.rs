@@ -336,7 +336,7 @@ impl Machine<'_> {
                 let text = crate::format::sorted(row).to_json(true);
                 return Ok(Item::new(Value::String(text)));
             }
-            let items = functions::call(name, arguments, self.over == Over::Header);
+            let items = functions::call(name, &arguments, self.over == Over::Header);
             let item = items.map_err(|what| {
                 self.complain(
                     command.at,
@@ -359,7 +359,7 @@ impl Machine<'_> {
             }
             return self.operand(first, dot);
         }
-        self.method(first, dot, arguments)
+        self.method(first, dot, &arguments)
     }
 
     /// A field with arguments: the only methods are lookups, as `.Label "key"`.
@@ -367,7 +367,7 @@ impl Machine<'_> {
         &mut self,
         operand: &Operand,
         dot: &Item,
-        arguments: Vec<Item>,
+        arguments: &[Item],
     ) -> Result<Item, String> {
         let name = operand.fields.last().map_or("", String::as_str);
         let is_method = name == "Label" && self.over != Over::Document;
@@ -379,7 +379,7 @@ impl Machine<'_> {
             }
             return self.operand(operand, dot);
         }
-        let [key] = &arguments[..] else {
+        let [key] = arguments else {
             let shown = operand.to_string();
             let what = format!(
                 "wrong number of args for {name}: want 1 got {}",
@@ -422,16 +422,14 @@ impl Machine<'_> {
             OperandKind::Dot => dot.clone(),
             OperandKind::Variable(name) => {
                 let found = self.variables.iter().rev().find(|(known, _)| known == name);
-                match found {
-                    Some((_, item)) => item.clone(),
-                    None => {
-                        let what = format!("undefined variable: {name}");
-                        return Err(self.complain(operand.at, name, &what));
-                    }
-                }
+                let Some((_, item)) = found else {
+                    let what = format!("undefined variable: {name}");
+                    return Err(self.complain(operand.at, name, &what));
+                };
+                item.clone()
             }
             OperandKind::Function(name) => {
-                let result = functions::call(name, Vec::new(), self.over == Over::Header);
+                let result = functions::call(name, &[], self.over == Over::Header);
                 result.map_err(|what| {
                     self.complain(operand.at, name, &format!("error calling {name}: {what}"))
                 })?

@@ -7,7 +7,7 @@ use crate::format::value::Value;
 use crate::text::append;
 
 /// Calls a function; the error is what Go says behind `error calling NAME: `.
-pub(super) fn call(name: &str, arguments: Vec<Item>, header: bool) -> Result<Item, String> {
+pub(super) fn call(name: &str, arguments: &[Item], header: bool) -> Result<Item, String> {
     // The names of columns are left alone.
     if header
         && matches!(
@@ -18,89 +18,75 @@ pub(super) fn call(name: &str, arguments: Vec<Item>, header: bool) -> Result<Ite
     {
         return Ok(first.clone());
     }
-    let count = arguments.len();
-    let text = |index: usize| arguments.get(index).map(show).unwrap_or_default();
-    let needs = |wanted: usize| {
-        if count == wanted {
-            Ok(())
-        } else {
-            Err(format!(
-                "wrong number of args for {name}: want {wanted} got {count}"
-            ))
-        }
+    let wanted = match name {
+        "json" | "lower" | "upper" | "title" | "not" | "len" => 1,
+        "split" | "join" | "truncate" => 2,
+        "pad" => 3,
+        _ => arguments.len(),
     };
+    if arguments.len() != wanted {
+        let count = arguments.len();
+        return Err(format!(
+            "wrong number of args for {name}: want {wanted} got {count}"
+        ));
+    }
     let value = match name {
-        "json" => {
-            needs(1)?;
-            Value::String(arguments[0].value.to_json(false))
-        }
-        "lower" | "upper" | "title" => {
-            needs(1)?;
-            Value::String(match name {
-                "lower" => text(0).to_lowercase(),
-                "upper" => text(0).to_uppercase(),
-                _ => title(&text(0)),
-            })
-        }
+        "json" => Value::String(arguments[0].value.to_json(false)),
+        "not" => Value::Bool(!is_true(&arguments[0].value)),
+        "len" => length(&arguments[0].value)?,
+        "index" => return index(arguments),
+        "slice" => slice(arguments)?,
+        "eq" | "ne" | "lt" | "le" | "gt" | "ge" => compare(name, arguments)?,
         "split" => {
-            needs(2)?;
-            let parts = text(0).split(&text(1)).map(Value::text).collect();
+            let parts = show(&arguments[0])
+                .split(&show(&arguments[1]))
+                .map(Value::text)
+                .collect();
             Value::Array(parts)
         }
+        _ => Value::String(text_function(name, arguments)?),
+    };
+    Ok(Item::new(value))
+}
+
+/// The functions that make a text.
+fn text_function(name: &str, arguments: &[Item]) -> Result<String, String> {
+    let text = |index: usize| arguments.get(index).map(show).unwrap_or_default();
+    Ok(match name {
+        "lower" => text(0).to_lowercase(),
+        "upper" => text(0).to_uppercase(),
+        "title" => title(&text(0)),
         "join" => {
-            needs(2)?;
             let Value::Array(values) = &arguments[0].value else {
                 return Err("expected a list".to_owned());
             };
-            let parts: Vec<String> = values
-                .iter()
-                .map(|value| show(&Item::new(value.clone())))
-                .collect();
-            Value::String(parts.join(&text(1)))
+            let shown = |value: &Value| show(&Item::new(value.clone()));
+            values.iter().map(shown).collect::<Vec<_>>().join(&text(1))
         }
         "pad" => {
-            needs(3)?;
-            let blanks = |index| " ".repeat(integer(&arguments, index).unwrap_or(0).min(10_000));
+            let blanks = |index| " ".repeat(integer(arguments, index).unwrap_or(0).min(10_000));
             let inner = text(0);
-            Value::String(if inner.is_empty() {
+            if inner.is_empty() {
                 inner
             } else {
-                format!("{}{inner}{}", blanks(1), blanks(2))
-            })
+                [blanks(1), inner, blanks(2)].concat()
+            }
         }
         "truncate" => {
-            needs(2)?;
             let mut whole = text(0);
-            let most = integer(&arguments, 1).unwrap_or(0);
-            let cut = (0..=most.min(whole.len()))
-                .rev()
-                .find(|at| whole.is_char_boundary(*at));
+            let most = integer(arguments, 1).unwrap_or(0).min(whole.len());
+            let cut = (0..=most).rev().find(|at| whole.is_char_boundary(*at));
             whole.truncate(cut.unwrap_or(0));
-            Value::String(whole)
+            whole
         }
-        "not" => {
-            needs(1)?;
-            Value::Bool(!is_true(&arguments[0].value))
-        }
-        "len" => {
-            needs(1)?;
-            length(&arguments[0].value)?
-        }
-        "index" => return index(&arguments),
-        "slice" => slice(&arguments)?,
-        "print" => Value::String(print(&arguments)),
-        "println" => {
-            let parts: Vec<String> = arguments.iter().map(show).collect();
-            Value::String(parts.join(" ") + "\n")
-        }
-        "printf" => Value::String(printf(&arguments)?),
-        "html" => Value::String(html(&print(&arguments))),
-        "js" => Value::String(js(&print(&arguments))),
-        "urlquery" => Value::String(crate::http::escape(&print(&arguments))),
-        "eq" | "ne" | "lt" | "le" | "gt" | "ge" => compare(name, &arguments)?,
+        "print" => print(arguments),
+        "println" => arguments.iter().map(show).collect::<Vec<_>>().join(" ") + "\n",
+        "printf" => super::printf::printf(arguments)?,
+        "html" => html(&print(arguments)),
+        "js" => js(&print(arguments)),
+        "urlquery" => crate::http::escape(&print(arguments)),
         _ => return Err(format!("{name} is not a function here")),
-    };
-    Ok(Item::new(value))
+    })
 }
 
 fn integer(arguments: &[Item], index: usize) -> Option<usize> {
@@ -209,7 +195,7 @@ fn slice(arguments: &[Item]) -> Result<Value, String> {
     }
 }
 
-fn type_name(value: &Value) -> &'static str {
+pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "nil",
         Value::Bool(_) => "bool",
@@ -301,142 +287,10 @@ fn js(text: &str) -> String {
             '\\' | '\'' | '"' => escaped.extend(['\\', c]),
             '<' | '>' | '&' | '=' => append(&mut escaped, format_args!("\\u{:04X}", u32::from(c))),
             c if u32::from(c) < 0x20 => {
-                append(&mut escaped, format_args!("\\u{:04X}", u32::from(c)))
+                append(&mut escaped, format_args!("\\u{:04X}", u32::from(c)));
             }
             c => escaped.push(c),
         }
     }
     escaped
-}
-
-/// The verbs of `fmt.Sprintf` that make sense here: v s d q t x X o b c f g e %, with width,
-/// precision, `-`, `0`, `+`.
-fn printf(arguments: &[Item]) -> Result<String, String> {
-    let Some(Value::String(format)) = arguments.first().map(|item| &item.value) else {
-        return Err("wrong number of args for printf: want at least 1 got 0".to_owned());
-    };
-    let mut rest = arguments[1..].iter();
-    let mut text = String::new();
-    let mut chars = format.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            text.push(c);
-            continue;
-        }
-        let mut flags = String::new();
-        while let Some(flag) = chars.next_if(|c| "-+0 #".contains(*c)) {
-            flags.push(flag);
-        }
-        let mut number = || {
-            let mut digits = String::new();
-            while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-                digits.push(digit);
-            }
-            digits
-                .parse::<usize>()
-                .ok()
-                .map(|number| number.min(10_000))
-        };
-        let width = number();
-        let dot = format_dot(&mut chars);
-        let precision = if dot { precision_of(&mut chars) } else { None };
-        let Some(verb) = chars.next() else {
-            text.push_str("%!(NOVERB)");
-            break;
-        };
-        if verb == '%' {
-            text.push('%');
-            continue;
-        }
-        let Some(item) = rest.next() else {
-            append(&mut text, format_args!("%!{verb}(MISSING)"));
-            continue;
-        };
-        let shown = verb_text(verb, item, precision, flags.contains('+'));
-        pad(&mut text, &shown, width.unwrap_or(0), &flags);
-    }
-    let extra: Vec<String> = rest
-        .map(|item| format!("{}={}", type_name(&item.value), show(item)))
-        .collect();
-    if !extra.is_empty() {
-        append(&mut text, format_args!("%!(EXTRA {})", extra.join(", ")));
-    }
-    Ok(text)
-}
-
-type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
-
-fn format_dot(chars: &mut Chars<'_>) -> bool {
-    chars.next_if_eq(&'.').is_some()
-}
-
-fn precision_of(chars: &mut Chars<'_>) -> Option<usize> {
-    let mut digits = String::new();
-    while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-        digits.push(digit);
-    }
-    Some(digits.parse::<usize>().unwrap_or(0).min(1000))
-}
-
-fn pad(text: &mut String, shown: &str, width: usize, flags: &str) {
-    let missing = width.saturating_sub(shown.chars().count());
-    if flags.contains('-') {
-        text.push_str(shown);
-        text.push_str(&" ".repeat(missing));
-    } else if flags.contains('0') {
-        let (sign, digits) = match shown.strip_prefix('-') {
-            Some(digits) => ("-", digits),
-            None => ("", shown),
-        };
-        text.push_str(sign);
-        text.push_str(&"0".repeat(missing));
-        text.push_str(digits);
-    } else {
-        text.push_str(&" ".repeat(missing));
-        text.push_str(shown);
-    }
-}
-
-fn verb_text(verb: char, item: &Item, precision: Option<usize>, plus: bool) -> String {
-    let bad = || format!("%!{verb}({}={})", type_name(&item.value), show(item));
-    let integer = match &item.value {
-        Value::Number(text) => text.parse::<i64>().ok(),
-        _ => None,
-    };
-    match (verb, &item.value) {
-        ('v', _) => show(item),
-        ('s', Value::Number(_) | Value::Bool(_)) => bad(),
-        ('s', _) => match precision {
-            Some(most) => show(item).chars().take(most).collect(),
-            None => show(item),
-        },
-        ('q', Value::String(text)) => crate::flags::quote(text),
-        ('t', Value::Bool(value)) => value.to_string(),
-        ('d', Value::Number(_)) => match integer {
-            Some(number) if plus && number >= 0 => format!("+{number}"),
-            Some(number) => number.to_string(),
-            None => bad(),
-        },
-        ('x' | 'X' | 'o' | 'b' | 'c', Value::Number(_)) => match (verb, integer) {
-            ('x', Some(number)) => format!("{number:x}"),
-            ('X', Some(number)) => format!("{number:X}"),
-            ('o', Some(number)) => format!("{number:o}"),
-            ('b', Some(number)) => format!("{number:b}"),
-            (_, Some(number)) => u32::try_from(number)
-                .ok()
-                .and_then(char::from_u32)
-                .unwrap_or('\u{fffd}')
-                .to_string(),
-            (_, None) => bad(),
-        },
-        ('x', Value::String(text)) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        ('f', Value::Number(text)) => match text.parse::<f64>() {
-            Ok(number) if text.contains(['.', 'e']) => {
-                format!("{number:.*}", precision.unwrap_or(6))
-            }
-            _ => bad(),
-        },
-        ('g', Value::Number(text)) if text.contains(['.', 'e']) => text.clone(),
-        _ => bad(),
-    }
 }

@@ -4,6 +4,7 @@ mod eval;
 mod functions;
 mod lex;
 mod parse;
+mod printf;
 
 use std::collections::BTreeMap;
 
@@ -71,6 +72,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn results_are_go_s() {
         for (template, expected) in [
             ("{{.State.Status}}", "exited"),
