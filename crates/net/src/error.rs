@@ -83,6 +83,14 @@ pub enum Error {
         /// Its subnet.
         subnet: crate::Prefix,
     },
+    /// Another container has the port.
+    #[error("Bind for {address}:{port} failed: port is already allocated")]
+    PortTaken {
+        /// On this machine; `0.0.0.0`: all.
+        address: std::net::Ipv4Addr,
+        /// There.
+        port: u16,
+    },
     /// There is no such network in this engine's configuration.
     #[error("the default bridge is switched off (--bridge none)")]
     NoBridge,

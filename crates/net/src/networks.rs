@@ -13,6 +13,7 @@ use crate::keeper::{Keeper, Retired};
 use crate::link::bridge::{self, BridgeConfig};
 use crate::nft::commit;
 use crate::nft::rules::{self, Nat};
+use crate::publish::{self, Publication};
 use crate::wire::message::Batch;
 use crate::wire::route::{self, Link};
 use crate::wire::talk::{Talk, first_refusal};
@@ -175,6 +176,17 @@ impl Networks {
         });
     }
 
+    /// Makes ports of this machine lead to the endpoint, all or none, in one transaction. They
+    /// answer at all of this machine's addresses but the loopback's.
+    pub fn publish(&self, endpoint: &EndpointRecord, ports: &[Publication]) -> Result<()> {
+        commit::publish(&self.config.owner(), &publish::elements(endpoint, ports))
+    }
+
+    /// Withdraws what [`Networks::publish`] published.
+    pub fn withdraw(&self, endpoint: &EndpointRecord, ports: &[Publication]) -> Result<()> {
+        commit::withdraw(&self.config.owner(), &publish::elements(endpoint, ports))
+    }
+
     /// Lets a namespace without an endpoint go. Returns at once.
     pub fn discard(&self, netns: OwnedFd) {
         self.keeper.retire(Retired {
@@ -193,7 +205,22 @@ impl Networks {
             ledger::forget(txn, endpoint)?;
         }
         self.repair_wires(&kept)?;
+        self.repair_ports(&kept)?;
         Ok(gone)
+    }
+
+    /// Withdraws ports that lead to nobody.
+    fn repair_ports(&self, kept: &[EndpointRecord]) -> Result<()> {
+        if self.default.is_none() || !self.config.firewall {
+            return Ok(());
+        }
+        let mut stale = commit::published(&self.config.owner())?;
+        stale.retain(|port| {
+            !kept
+                .iter()
+                .any(|kept| kept.address.address() == port.address)
+        });
+        commit::withdraw(&self.config.owner(), &stale)
     }
 
     fn repair_wires(&self, kept: &[EndpointRecord]) -> Result<()> {

@@ -14,9 +14,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use meta::Meta;
-use net::{Config, EndpointRecord, Error, Networks};
+use net::{Config, EndpointRecord, Error, Networks, Publication};
 use sys::namespace::{self, NETWORK};
 use types::id::ContainerId;
+use types::port::Protocol;
 
 /// How long an answer that shall come may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,18 +81,31 @@ fn config(engine: &str, bridge: &str, bip: Option<&str>, firewall: bool) -> Conf
     }
 }
 
-/// Sends a datagram from one namespace to another and returns whom the receiver saw.
+/// Sends a datagram from one namespace to port 7 in another, and an answer back. Returns whom the
+/// receiver saw.
 fn datagram(from: &OwnedFd, to: &OwnedFd, address: Ipv4Addr, wait: Duration) -> Option<SocketAddr> {
+    datagram_by(from, to, (address, 7), wait)
+}
+
+/// As [`datagram`], sent to an address that may be another than the receiver's own.
+fn datagram_by(
+    from: &OwnedFd,
+    to: &OwnedFd,
+    by: (Ipv4Addr, u16),
+    wait: Duration,
+) -> Option<SocketAddr> {
     let receiver = inside(Some(to), || UdpSocket::bind("0.0.0.0:7").unwrap());
     receiver.set_read_timeout(Some(wait)).unwrap();
-    inside(Some(from), || {
-        let sender = UdpSocket::bind("0.0.0.0:0").unwrap();
-        sender.send_to(b"ahoy", (address, 7)).unwrap();
-    });
+    let sender = inside(Some(from), || UdpSocket::bind("0.0.0.0:0").unwrap());
+    sender.set_read_timeout(Some(wait)).unwrap();
+    sender.send_to(b"ahoy", by).unwrap();
     let mut bytes = [0; 8];
-    let (length, sender) = receiver.recv_from(&mut bytes).ok()?;
+    let (length, seen) = receiver.recv_from(&mut bytes).ok()?;
     assert_eq!(&bytes[..length], b"ahoy");
-    Some(sender)
+    receiver.send_to(b"hello", seen).unwrap();
+    let (length, answerer) = sender.recv_from(&mut bytes).unwrap();
+    assert_eq!((&bytes[..length], answerer), (&b"hello"[..], by.into()));
+    Some(seen)
 }
 
 fn wait_for(what: &str, done: impl Fn() -> bool) {
@@ -352,5 +366,138 @@ fn root_a_failed_attach_leaves_nothing() {
         assert_eq!(links().len(), before);
         assert_eq!(networks.counts().unwrap().wires, 1);
         drop(netns);
+    });
+}
+
+/// Two networks of one machine: containers, and the world outside.
+struct Published {
+    records: Records,
+    networks: Networks,
+    world: (Networks, Records),
+    /// 8080 at all addresses, 8081 at one, both lead to 7.
+    ports: [Publication; 3],
+    /// The machine as the world sees it.
+    machine: Ipv4Addr,
+}
+
+fn publish_scene(name: &str) -> Published {
+    let machine = Ipv4Addr::new(198, 51, 100, 1);
+    let port = |host_address, host_port, protocol| Publication {
+        protocol,
+        host_address,
+        host_port,
+        container_port: 7,
+    };
+    let world = config("world", "wan0", Some("198.51.100.1/24"), false);
+    Published {
+        records: Records::new(name),
+        networks: Networks::open(config("", "wharf0", Some("10.92.0.1/24"), true)).unwrap(),
+        world: (
+            Networks::open(world).unwrap(),
+            Records::new(&format!("{name}-world")),
+        ),
+        ports: [
+            port(None, 8080, Protocol::Udp),
+            port(Some(machine), 8081, Protocol::Udp),
+            port(None, 8080, Protocol::Tcp),
+        ],
+        machine,
+    }
+}
+
+#[test]
+fn root_a_published_port_leads_to_its_container_from_everywhere() {
+    inside(None, || {
+        let Published {
+            records,
+            networks,
+            world,
+            ports,
+            machine,
+        } = &publish_scene("everywhere");
+        let (one, one_ns) = records.attach(networks, 1);
+        let (_two, two_ns) = records.attach(networks, 2);
+        let (outside, outside_ns) = world.1.attach(&world.0, 3);
+        let host = namespace::open("/proc/thread-self/ns/net".as_ref()).unwrap();
+        let machine = *machine;
+        networks.publish(&one, ports).unwrap();
+        for number in [8080, 8081] {
+            let by = (machine, number);
+            let seen = datagram_by(&outside_ns, &one_ns, by, PATIENCE).unwrap();
+            assert_eq!(
+                seen.ip(),
+                outside.address.address(),
+                "the world keeps its address"
+            );
+            let seen = datagram_by(&two_ns, &one_ns, by, PATIENCE).unwrap();
+            assert_eq!(seen.ip(), one.gateway, "a neighbour comes by this machine");
+            let seen = datagram_by(&host, &one_ns, by, PATIENCE).unwrap();
+            assert_eq!(seen.ip(), machine);
+        }
+        let by = (one.gateway, 8080);
+        assert!(
+            datagram_by(&two_ns, &one_ns, by, PATIENCE).is_some(),
+            "all addresses"
+        );
+        let by = (one.gateway, 8081);
+        assert_eq!(
+            datagram_by(&two_ns, &one_ns, by, SILENCE),
+            None,
+            "one address only"
+        );
+    });
+}
+
+#[test]
+fn root_ports_are_published_all_or_none_and_withdrawn() {
+    inside(None, || {
+        let Published {
+            records,
+            networks,
+            world,
+            ports,
+            machine,
+        } = &publish_scene("withdrawn");
+        let (one, one_ns) = records.attach(networks, 1);
+        let (two, two_ns) = records.attach(networks, 2);
+        let (_outside, outside_ns) = world.1.attach(&world.0, 3);
+        let machine = *machine;
+        networks.publish(&one, ports).unwrap();
+        let taken = networks.publish(&two, &ports[..1]).unwrap_err();
+        assert_eq!(
+            taken.to_string(),
+            "Bind for 0.0.0.0:8080 failed: port is already allocated"
+        );
+        let both = [
+            Publication {
+                host_port: 9090,
+                ..ports[0]
+            },
+            ports[1],
+        ];
+        let taken = networks.publish(&two, &both).unwrap_err();
+        assert_eq!(
+            taken.to_string(),
+            "Bind for 198.51.100.1:8081 failed: port is already allocated"
+        );
+        let by = (machine, 9090);
+        assert_eq!(
+            datagram_by(&outside_ns, &two_ns, by, SILENCE),
+            None,
+            "all or none"
+        );
+
+        networks.withdraw(&one, &ports[1..]).unwrap();
+        networks.publish(&two, &ports[1..2]).unwrap();
+        let by = (machine, 8081);
+        assert!(datagram_by(&outside_ns, &two_ns, by, PATIENCE).is_some());
+        // The next daemon withdraws the ports of who is gone, and leaves the others alone.
+        records
+            .0
+            .write(|txn| networks.repair(txn, &[id(2)]))
+            .unwrap();
+        assert!(datagram_by(&outside_ns, &two_ns, by, PATIENCE).is_some());
+        let by = (machine, 8080);
+        assert_eq!(datagram_by(&outside_ns, &one_ns, by, SILENCE), None);
     });
 }

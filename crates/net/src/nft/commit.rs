@@ -1,12 +1,18 @@
 //! A ruleset reaches the kernel, in one transaction, and only when it is not there already.
 
+use std::net::Ipv4Addr;
+
 use sys::netlink::Protocol;
 
 use super::encode;
-use super::rules::Ruleset;
-use crate::Result;
+use super::rules::{Map, Ruleset};
+use crate::publish::Element;
 use crate::wire::message::Batch;
 use crate::wire::talk::Talk;
+use crate::{Error, Result};
+
+/// The element exists.
+const ALREADY_THERE: i32 = 17;
 
 /// Makes the table hold exactly `ruleset`; a table that does is not touched. Returns whether
 /// something was changed. Called in the network namespace that the rules are for.
@@ -45,6 +51,48 @@ pub(crate) fn present(table: &str) -> Result<Vec<(String, String)>> {
         .filter(|rule| rule.0 == table)
         .map(|(_, chain, mark)| (chain, mark))
         .collect())
+}
+
+/// Adds published ports, all or none.
+pub(crate) fn publish(table: &str, elements: &[Element]) -> Result<()> {
+    if elements.is_empty() {
+        return Ok(());
+    }
+    let done = Talk::open(Protocol::Netfilter)?.commit(&encode::add_elements(table, elements))?;
+    done.map_err(|refusal| {
+        // The transaction's own first message is before the elements.
+        let taken = elements.get(refusal.index.saturating_sub(1));
+        match taken.filter(|_| refusal.errno == ALREADY_THERE) {
+            Some(taken) => Error::PortTaken {
+                address: taken.host_address.unwrap_or(Ipv4Addr::UNSPECIFIED),
+                port: taken.host_port,
+            },
+            None => refusal.error(format!("publish ports in table inet {table}")),
+        }
+    })
+}
+
+/// Removes published ports, all or none.
+pub(crate) fn withdraw(table: &str, elements: &[Element]) -> Result<()> {
+    if elements.is_empty() {
+        return Ok(());
+    }
+    let batch = encode::remove_elements(table, elements);
+    commit(&batch, &format!("withdraw ports from table inet {table}"))
+}
+
+/// Lists the published ports.
+pub(crate) fn published(table: &str) -> Result<Vec<Element>> {
+    let mut all = Vec::new();
+    for map in [Map::AllAddresses, Map::OneAddress] {
+        let parts = Talk::open(Protocol::Netfilter)?.dump(&encode::list_elements(table, map))?;
+        all.extend(
+            parts
+                .iter()
+                .flat_map(|payload| encode::parse_elements(payload, map)),
+        );
+    }
+    Ok(all)
 }
 
 fn commit(batch: &Batch, what: &str) -> Result<()> {
@@ -108,7 +156,7 @@ mod tests {
             remove("wharf").unwrap();
             remove("wharf").unwrap();
             assert_eq!(present("wharf").unwrap(), []);
-            assert_eq!(present("wharf-x").unwrap().len(), 5);
+            assert_eq!(present("wharf-x").unwrap().len(), 10);
         });
     }
 
@@ -117,8 +165,8 @@ mod tests {
         in_own_namespace(|| {
             let mut wrong = ruleset("wharf", "10.1.0.1/16");
             // Masquerading is not possible in a filter chain: the last rule is refused.
-            let misplaced = wrong.chains[1].rules.remove(0);
-            wrong.chains[0].rules.push(misplaced);
+            let misplaced = wrong.chains[4].rules.remove(0);
+            wrong.chains[3].rules.push(misplaced);
             let refused = ensure(&wrong).unwrap_err().to_string();
             assert!(refused.starts_with("make table inet wharf: "), "{refused}");
             assert_eq!(present("wharf").unwrap(), []);
