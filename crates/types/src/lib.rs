@@ -17,6 +17,7 @@ pub mod oci;
 pub mod port;
 pub mod reference;
 pub mod restart_policy;
+pub mod seccomp_profile;
 pub mod signal;
 pub mod units;
 pub mod user;

@@ -108,7 +108,7 @@ pub struct Host {
     /// No system call filter.
     pub seccomp_unconfined: bool,
     /// A profile of the user's in place of the default one.
-    pub seccomp: Option<types::oci::runtime::Seccomp>,
+    pub seccomp: Option<types::seccomp_profile::SeccompProfile>,
     /// No masked and read-only paths.
     pub system_paths_unconfined: bool,
     /// Limits.

@@ -362,12 +362,16 @@ fn linux(host: &Host, facts: &Facts) -> Linux {
             list.iter().map(|&path| path.to_owned()).collect()
         }
     };
+    let own = capabilities(host);
     let seccomp = if host.privileged || host.seccomp_unconfined {
         None
-    } else if let Some(profile) = &host.seccomp {
-        Some(profile.clone())
     } else {
-        Some(runtime::seccomp::default_profile(&capabilities(host)))
+        let given = host
+            .seccomp
+            .as_ref()
+            .and_then(|profile| profile.resolve(&own).ok());
+        // The face refuses a profile that does not resolve; none may ever mean no filter.
+        Some(given.unwrap_or_else(|| runtime::seccomp::default_profile(&own)))
     };
     Linux {
         sysctl: sysctls(host),
