@@ -154,14 +154,14 @@ impl Container {
         Ok(())
     }
 
-    /// Runs another process.
+    /// Runs another process. Returns also its client, if that detached at once.
     pub(crate) fn exec(
         &mut self,
         mut exec: Exec,
         stream: Option<OwnedFd>,
         numbers: (u32, u32),
         poll: &Rc<Poll>,
-    ) -> Result<&Task> {
+    ) -> Result<(&Task, Option<u64>)> {
         if self.phase != Phase::Running {
             return Err(Error::State("the container is not running"));
         }
@@ -188,14 +188,18 @@ impl Container {
         };
         let mut task = Task::new(identity, child, ends, None, poll)?;
         if let Some((width, height)) = exec.console_size {
-            task.resize(width, height)?;
+            // It runs, and another resize is likely to come.
+            let _wrong_size = task.resize(width, height);
         }
+        let mut detached = None;
         if let Some((attach, stream)) = attach {
-            let detached = task.attach(Client::new(stream, client_number, attach, poll)?);
-            debug_assert!(!detached, "nobody can press keys before there is a prompt");
+            let name = attach.client;
+            let client =
+                Client::new(stream, client_number, attach, poll).inspect_err(|_| task.abandon())?;
+            detached = task.attach(client).then_some(name);
         }
         self.tasks.push(task);
-        Ok(self.tasks.last().expect("a task was pushed"))
+        Ok((self.tasks.last().expect("a task was pushed"), detached))
     }
 
     /// Finds init, or an exec.

@@ -302,7 +302,12 @@ impl Shim {
     fn exec(&mut self, exec: Exec, stream: Option<OwnedFd>) -> Result<Answer> {
         let numbers = (self.number(), self.number());
         let poll = Rc::clone(&self.poll);
-        let reply = process(self.known()?.exec(exec, stream, numbers, &poll)?);
+        let exec_id = Some(exec.exec_id.clone());
+        let (task, detached) = self.known()?.exec(exec, stream, numbers, &poll)?;
+        let reply = process(task);
+        if let Some(client) = detached {
+            self.tell(&Event::Detached { client, exec_id });
+        }
         Ok(Answer::plain(reply))
     }
 

@@ -9,7 +9,7 @@ use logs::lines::Lines;
 use logs::{Stream, Writer};
 use runtime::Stdio;
 use sys::Errno;
-use sys::poll::{Event, Interest, Poll};
+use sys::poll::{Event, Interest, Poll, SIGKILL};
 
 use crate::client::{Client, Input};
 use crate::error::Result;
@@ -144,29 +144,19 @@ impl Task {
         log: Option<Writer>,
         poll: &Rc<Poll>,
     ) -> Result<Self> {
-        let Ends {
-            mut stdin,
-            mut stdout,
-            stderr,
-        } = ends;
-        if let Some(console) = &child.console {
-            stdin = Some(sys::fd::duplicate(console.as_fd())?);
-            stdout = Some(sys::fd::duplicate(console.as_fd())?);
-        }
-        let number = identity.number;
-        let watched =
-            |fd: Option<OwnedFd>, token| fd.map(|fd| Watched::new(fd, token, poll)).transpose();
+        let [stdin, stdout, stderr] = watch(ends, child.console.as_ref(), identity.number, poll)
+            .inspect_err(|_| kill(&child.pidfd))?;
         Ok(Self {
             identity,
             pid: child.pid,
             start_time: child.start_time,
             pidfd: child.pidfd,
             console: child.console,
-            stdin: watched(stdin, Token::Stdin(number))?,
+            stdin,
             input: Outbox::default(),
             stdin_ends: false,
-            stdout: watched(stdout, Token::Stdout(number))?,
-            stderr: watched(stderr, Token::Stderr(number))?,
+            stdout,
+            stderr,
             clients: Vec::new(),
             log: log.map(|writer| Log {
                 writer,
@@ -176,6 +166,11 @@ impl Task {
             ended: None,
             is_over: false,
         })
+    }
+
+    /// Ends a process that cannot be kept.
+    pub(crate) fn abandon(&self) {
+        kill(&self.pidfd);
     }
 
     /// Sends a signal.
@@ -411,6 +406,35 @@ impl Task {
     pub(crate) fn close_clients(&mut self) {
         self.clients.iter_mut().for_each(Client::close);
     }
+}
+
+/// Hands our ends, or duplicates of the console, to the poll loop.
+fn watch(
+    ends: Ends,
+    console: Option<&OwnedFd>,
+    number: u32,
+    poll: &Rc<Poll>,
+) -> sys::Result<[Option<Watched>; 3]> {
+    let Ends {
+        mut stdin,
+        mut stdout,
+        stderr,
+    } = ends;
+    if let Some(console) = console {
+        stdin = Some(sys::fd::duplicate(console.as_fd())?);
+        stdout = Some(sys::fd::duplicate(console.as_fd())?);
+    }
+    let watched =
+        |fd: Option<OwnedFd>, token| fd.map(|fd| Watched::new(fd, token, poll)).transpose();
+    Ok([
+        watched(stdin, Token::Stdin(number))?,
+        watched(stdout, Token::Stdout(number))?,
+        watched(stderr, Token::Stderr(number))?,
+    ])
+}
+
+fn kill(pidfd: &OwnedFd) {
+    let _ended_already = sys::pidfd::send_signal(pidfd, SIGKILL);
 }
 
 /// Returns the time in nanoseconds since 1970.

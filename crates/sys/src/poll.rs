@@ -153,6 +153,8 @@ pub const SIGCHLD: i32 = libc::SIGCHLD;
 pub const SIGHUP: i32 = libc::SIGHUP;
 /// Ctrl-C.
 pub const SIGINT: i32 = libc::SIGINT;
+/// End, without being asked.
+pub const SIGKILL: i32 = libc::SIGKILL;
 /// Please end.
 pub const SIGTERM: i32 = libc::SIGTERM;
 
