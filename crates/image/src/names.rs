@@ -20,9 +20,10 @@ impl Store {
             .ok()
             .or_else(|| Digest::from_hex(name));
         if let Some(id) = full {
-            return match read.get(&IMAGES, &id.to_string())? {
-                Some(_) => Ok(id),
-                None => missing(name.to_owned()),
+            return if self.has(read, id)? {
+                Ok(id)
+            } else {
+                missing(name.to_owned())
             };
         }
         let reference = name.parse::<Reference>();
@@ -51,6 +52,11 @@ impl Store {
             }
         }
         missing(reference?.or_latest().familiar())
+    }
+
+    /// Tells whether there is such an image.
+    pub fn has(&self, read: &impl Read, id: ImageId) -> Result<bool> {
+        Ok(read.get(&IMAGES, &id.to_string())?.is_some())
     }
 
     /// Returns an image.

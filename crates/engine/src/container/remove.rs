@@ -7,6 +7,7 @@ use super::create::{checked_name, name_conflict};
 use super::record::{CONTAINERS, NAMES, Record, STATES};
 use crate::error::{Error, Result};
 use crate::{Engine, blocking};
+use image::Garbage;
 use meta::Read;
 
 impl Engine {
@@ -63,7 +64,7 @@ impl Engine {
         let record = cell.record();
         let engine = self.clone();
         let gone = Arc::clone(&record);
-        blocking::run(move || engine.delete_records(&gone)).await?;
+        let layers = blocking::run(move || engine.delete_records(&gone)).await?;
         self.cells_mut(|cells| cells.remove(cell.id));
         self.container_event(cell, "destroy", &[]);
         let mut state = cell.state();
@@ -71,11 +72,18 @@ impl Engine {
         cell.set_state(state);
         self.dismiss(cell).await;
         let engine = self.clone();
-        blocking::run(move || engine.discard(&record)).await;
+        blocking::run(move || {
+            if let Err(error) = engine.images().discard(layers) {
+                tracing::warn!(%error, id = %record.id, "removing layers");
+            }
+            engine.discard(&record);
+        })
+        .await;
         Ok(())
     }
 
-    fn delete_records(&self, record: &Record) -> Result<()> {
+    /// Returns the layers that go with the container: those of an image that was removed before.
+    fn delete_records(&self, record: &Record) -> Result<Garbage> {
         self.meta().write(|txn| {
             let id = record.id.to_string();
             txn.delete(&CONTAINERS, &id)?;
@@ -91,7 +99,12 @@ impl Engine {
                     .release(txn, endpoint)
                     .map_err(|e| Error::internal("giving an address back", e))?;
             }
-            Ok(())
+            if self.images().has(txn, record.image_id)? {
+                return Ok(Garbage::default());
+            }
+            let others = txn.scan(&CONTAINERS)?;
+            let snapshots = others.iter().map(|(_, other)| &other.snapshot);
+            Ok(self.images().collect(txn, snapshots)?)
         })
     }
 

@@ -199,6 +199,7 @@ fn root_removal_of_one_name_of_two() {
     };
     assert!(lower[0].join("a").exists());
     drop(view);
+    assert!(!house.store.has(&house.meta.read().unwrap(), id).unwrap());
     house
         .meta
         .write(|txn| house.store.hold(txn, &snapshot))
