@@ -364,7 +364,9 @@ fn spoken_version(message: &str) -> Option<ApiVersion> {
 }
 
 fn to_json(body: &impl serde::Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(body).map_err(|error| Error::text(error.to_string()))
+    let mut bytes = serde_json::to_vec(body).map_err(|error| Error::text(error.to_string()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// Parses the daemon's answer.

@@ -14,7 +14,9 @@ use api::host_config::{
 use types::{MountKind, MountSpec, env, label, mount_spec, port};
 
 use crate::config::Config;
-use crate::device_flags::{device, rate_device, ulimit, weight_device};
+use crate::device_flags::{
+    capabilities, device, extra_host, gpus, rate_device, ulimit, weight_device,
+};
 use crate::error::{Error, Result, go_text};
 use crate::flags::{Parsed, quote};
 
@@ -81,7 +83,6 @@ fn container(
         volumes: Some(volumes),
         working_dir: parsed.text("workdir").to_owned(),
         entrypoint,
-        mac_address: parsed.text("mac-address").to_owned(),
         labels: Some(labels(parsed)?),
         stop_signal: parsed.text("stop-signal").to_owned(),
         stop_timeout: parsed
@@ -104,6 +105,8 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
             Err(Error::text(format!("--{flag}: invalid {what} mode")))
         }
     };
+    let (security, open_paths) = security_options(parsed)?;
+    let (cap_add, cap_drop) = capabilities(&parsed.all("cap-add"), &parsed.all("cap-drop"));
     Ok(HostConfig {
         container_id_file: parsed.text("cidfile").to_owned(),
         log_config: log_config(parsed)?,
@@ -112,8 +115,8 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
         volume_driver: parsed.text("volume-driver").to_owned(),
         volumes_from: some(parsed.all("volumes-from")),
         annotations: map_of(&parsed.all("annotation")),
-        cap_add: some(parsed.all("cap-add")).map(Words),
-        cap_drop: some(parsed.all("cap-drop")).map(Words),
+        cap_add: some(cap_add).map(Words),
+        cap_drop: some(cap_drop).map(Words),
         cgroupns_mode: mode("cgroupns", &["", "host", "private"], "CGROUP")?,
         dns: Some(
             parsed
@@ -124,7 +127,7 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
         ),
         dns_options: Some([parsed.all("dns-option"), parsed.all("dns-opt")].concat()),
         dns_search: Some(parsed.all("dns-search")),
-        extra_hosts: some(extra_hosts(parsed)?),
+        extra_hosts: some(extra_hosts(parsed)),
         group_add: some(parsed.all("group-add")),
         ipc_mode: parsed.text("ipc").to_owned(),
         links: some(parsed.all("link")),
@@ -133,7 +136,9 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
         privileged: parsed.is_set("privileged"),
         publish_all_ports: parsed.is_set("publish-all"),
         readonly_rootfs: parsed.is_set("read-only"),
-        security_opt: some(security_options(parsed)?),
+        security_opt: some(security),
+        masked_paths: open_paths.then(Vec::new),
+        readonly_paths: open_paths.then(Vec::new),
         storage_opt: map_of(&parsed.all("storage-opt")),
         tmpfs: parsed
             .all("tmpfs")
@@ -210,8 +215,15 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
                 .map(|text| device(text))
                 .collect::<Result<_>>()?,
         ),
+        device_requests: some(
+            parsed
+                .last("gpus")
+                .map(gpus)
+                .transpose()?
+                .into_iter()
+                .collect(),
+        ),
         device_cgroup_rules: some(parsed.all("device-cgroup-rule")),
-        kernel_memory: parsed.bytes("kernel-memory"),
         memory_reservation: parsed.bytes("memory-reservation"),
         memory_swap: parsed.bytes("memory-swap"),
         memory_swappiness: Some(swappiness),
@@ -273,7 +285,7 @@ pub(crate) fn variables(config: &Config, parsed: &Parsed) -> Result<Vec<String>>
 fn labels(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
     let mut lines = Vec::new();
     for path in parsed.all("label-file") {
-        let more = env::parse_file(&read_file(&path)?, |_| Some(String::new()))
+        let more = env::parse_file(&read_file(&path)?, |_| None)
             .map_err(|error| Error::text(format!("invalid env file ({path}): {error}")))?;
         lines.extend(more);
     }
@@ -320,6 +332,9 @@ fn volumes(parsed: &Parsed) -> Result<(Option<Vec<String>>, Keys)> {
     for text in parsed.all("volume") {
         if !seen.insert(text.clone()) {
             continue;
+        }
+        if text.is_empty() {
+            return Err(Error::text("invalid empty volume spec"));
         }
         let named =
             mount_spec::check_volume(&text).map_err(|error| Error::text(error.to_string()))?;
@@ -415,63 +430,55 @@ fn log_config(parsed: &Parsed) -> Result<LogConfig> {
     })
 }
 
-fn extra_hosts(parsed: &Parsed) -> Result<Vec<String>> {
-    let check = |text: String| {
-        let (name, address) = match text.split_once('=') {
-            Some(parts) => parts,
-            None => text.split_once(':').unwrap_or((&text, "")),
-        };
-        if name.is_empty() || address.is_empty() {
-            return Err(Error::text(format!(
-                "bad format for add-host: {}",
-                quote(&text)
-            )));
-        }
-        let bare = address
-            .strip_prefix('[')
-            .and_then(|a| a.strip_suffix(']'))
-            .unwrap_or(address);
-        if bare != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
-            return Err(Error::text(format!(
-                "invalid IP address in add-host: {}",
-                quote(address)
-            )));
-        }
-        Ok(format!("{name}:{bare}"))
-    };
-    parsed.all("add-host").into_iter().map(check).collect()
+/// Returns the hosts of `--add-host` as the API takes them.
+fn extra_hosts(parsed: &Parsed) -> Vec<String> {
+    let hosts = parsed.all("add-host");
+    hosts
+        .iter()
+        .filter_map(|text| extra_host(text).ok())
+        .collect()
 }
 
-/// A seccomp profile is sent as the file's text.
-fn security_options(parsed: &Parsed) -> Result<Vec<String>> {
-    let convert = |text: String| {
-        let Some(path) = text
-            .strip_prefix("seccomp=")
-            .or_else(|| text.strip_prefix("seccomp:"))
-        else {
-            return Ok(text);
-        };
-        if matches!(path, "unconfined" | "builtin") {
-            return Ok(text);
+/// Returns the options, a seccomp profile as its file's text. `systempaths=unconfined` is not an
+/// option of the daemon's; whether it was given is said beside.
+fn security_options(parsed: &Parsed) -> Result<(Vec<String>, bool)> {
+    let mut options = Vec::new();
+    let mut open_paths = false;
+    for text in parsed.all("security-opt") {
+        if text == "systempaths=unconfined" {
+            open_paths = true;
+            continue;
         }
-        let bytes = std::fs::read(path).map_err(|error| {
-            let reason = go_text(&error);
-            Error::text(format!(
-                "opening seccomp profile ({path}) failed: open {path}: {reason}"
-            ))
-        })?;
-        let profile: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::text(format!(
-                "compacting json for seccomp profile ({path}) failed: {error}"
-            ))
-        })?;
-        Ok(format!("seccomp={profile}"))
-    };
-    parsed
-        .all("security-opt")
-        .into_iter()
-        .map(convert)
-        .collect()
+        let Some((key, value)) = text.split_once(['=', ':']) else {
+            if text != "no-new-privileges" {
+                let text = quote(&text);
+                return Err(Error::text(format!("Invalid --security-opt: {text}")));
+            }
+            options.push(text);
+            continue;
+        };
+        if key == "seccomp" && !matches!(value, "unconfined" | "builtin") {
+            options.push(format!("seccomp={}", seccomp_profile(value)?));
+        } else {
+            options.push(text);
+        }
+    }
+    Ok((options, open_paths))
+}
+
+fn seccomp_profile(path: &str) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        let reason = go_text(&error);
+        Error::text(format!(
+            "opening seccomp profile ({path}) failed: open {path}: {reason}"
+        ))
+    })?;
+    let profile: crate::format::value::Value = serde_json::from_slice(&bytes).map_err(|error| {
+        Error::text(format!(
+            "compacting json for seccomp profile ({path}) failed: {error}"
+        ))
+    })?;
+    Ok(profile.to_json(false))
 }
 
 fn health(parsed: &Parsed) -> Result<Option<HealthConfig>> {

@@ -1,6 +1,8 @@
 //! Pure: flags that name devices and resource limits.
 
-use api::host_config::{DeviceMapping, ThrottleDevice, Ulimit, WeightDevice};
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::host_config::{DeviceMapping, DeviceRequest, ThrottleDevice, Ulimit, WeightDevice};
 
 use crate::error::{Error, Result};
 use crate::flags::quote;
@@ -72,7 +74,7 @@ pub(crate) fn device(text: &str) -> Result<DeviceMapping> {
         [source, mode] if valid(mode) => (source, source, mode),
         [source, target] => (source, target, "rwm"),
         [source, target, mode] => (source, target, mode),
-        _ => return Err(Error::text(format!("invalid device specification: {text}"))),
+        _ => return Err(Error::text(format!("bad format for path: {text}"))),
     };
     Ok(DeviceMapping {
         path_on_host: source.to_owned(),
@@ -128,6 +130,86 @@ fn device_pair(text: &str) -> Result<(&str, &str), String> {
         return Err(format!("bad format for device path: {text}"));
     }
     Ok((path, value))
+}
+
+/// Parses `--gpus`: `all` or a number.
+pub(crate) fn gpus(text: &str) -> Result<DeviceRequest> {
+    let count = match text {
+        "all" => -1,
+        _ => text
+            .parse()
+            .map_err(|_| Error::text(format!("--gpus {text} is not built yet")))?,
+    };
+    Ok(DeviceRequest {
+        count,
+        capabilities: Some(vec![vec!["gpu".to_owned()]]),
+        options: Some(BTreeMap::new()),
+        ..DeviceRequest::default()
+    })
+}
+
+/// Returns the capabilities as the API takes them: with `CAP_`, sorted, once each; what is added
+/// is not dropped.
+pub(crate) fn capabilities(add: &[String], drop: &[String]) -> (Vec<String>, Vec<String>) {
+    let normal = |list: &[String]| -> BTreeSet<String> {
+        let with_prefix = |name: &String| {
+            let name = name.trim().to_ascii_uppercase();
+            if name == "ALL" || name == "RESET" || name.starts_with("CAP_") {
+                name
+            } else {
+                format!("CAP_{name}")
+            }
+        };
+        list.iter().map(with_prefix).collect()
+    };
+    let added = normal(add);
+    let dropped = normal(drop)
+        .into_iter()
+        .filter(|name| !added.contains(name))
+        .collect();
+    (added.into_iter().collect(), dropped)
+}
+
+/// Parses `--add-host`: `name:address` or `name=address`; returns it as the API takes it.
+pub(crate) fn extra_host(text: &str) -> Result<String, String> {
+    let (name, address) = text
+        .split_once('=')
+        .or_else(|| text.split_once(':'))
+        .filter(|(name, address)| !name.is_empty() && !address.is_empty())
+        .ok_or_else(|| format!("bad format for add-host: {}", quote(text)))?;
+    let bare = address
+        .strip_prefix('[')
+        .and_then(|a| a.strip_suffix(']'))
+        .unwrap_or(address);
+    if bare != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
+        return Err(format!(
+            "invalid IP address in add-host: {}",
+            quote(address)
+        ));
+    }
+    Ok(format!("{name}:{bare}"))
+}
+
+/// Checks `--sysctl`: those of a namespace.
+pub(crate) fn sysctl(text: &str) -> Result<(), String> {
+    const NAMES: [&str; 8] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    let known = text.split_once('=').is_some_and(|(name, _)| {
+        NAMES.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.")
+    });
+    if known {
+        Ok(())
+    } else {
+        Err(format!("sysctl '{text}' is not allowed"))
+    }
 }
 
 #[cfg(test)]

@@ -265,13 +265,9 @@ fn check(kind: Kind, value: &str) -> Result<(), String> {
                 .map(drop)
                 .map_err(|_| format!("IP address is not correctly formatted: {value}"))
         }
-        Kind::Ip if value.trim().is_empty() => Ok(()),
-        Kind::Ip => {
-            let address = value.trim().parse::<std::net::IpAddr>();
-            address
-                .map(drop)
-                .map_err(|_| format!("failed to parse IP: {}", quote(value.trim())))
-        }
+        Kind::ExtraHost => crate::device_flags::extra_host(value).map(drop),
+        Kind::Sysctl => crate::device_flags::sysctl(value),
+        Kind::Network => crate::network_flags::network(value).map(drop),
         Kind::Map if value.starts_with('=') || value.is_empty() => {
             Err(format!("invalid value {value}"))
         }
@@ -283,7 +279,6 @@ fn check(kind: Kind, value: &str) -> Result<(), String> {
         | Kind::List
         | Kind::Strings
         | Kind::Map
-        | Kind::Network
         | Kind::Gpu
         | Kind::Device
         | Kind::DeviceRule

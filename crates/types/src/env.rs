@@ -31,7 +31,7 @@ pub fn parse(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Stri
 }
 
 /// Returns the variables of a file: one a line, `#` comments; names that `lookup` does not know
-/// are left out. Labels are read by the same rules, with a `lookup` that returns an empty value.
+/// are left out. Files of labels follow the same rules, with a `lookup` that knows nothing.
 pub fn parse_file(
     bytes: &[u8],
     lookup: impl Fn(&str) -> Option<String>,

@@ -108,6 +108,9 @@ pub enum InvalidMount {
     /// `-v`: behind the second colon.
     #[error("invalid mode: {0}")]
     Mode(String),
+    /// `--mount`: nothing at all.
+    #[error("EOF")]
+    Empty,
     /// `--mount`: a part without `=`.
     #[error("invalid field '{0}' must be a key=value pair")]
     NotAPair(String),
@@ -120,6 +123,9 @@ pub enum InvalidMount {
     /// `--mount`: an option of another kind.
     #[error("cannot mix '{0}-*' options with mount type '{1}'")]
     Mixed(&'static str, String),
+    /// `--mount`: an option that needs another one.
+    #[error("option 'bind-recursive={0}' requires '{1}' to be specified in conjunction")]
+    Needs(&'static str, &'static str),
     /// `--mount`: no kind.
     #[error("type is required")]
     NoType,
@@ -207,6 +213,9 @@ impl MountSpec {
 
     /// Parses a `--mount` argument: comma-separated `key=value` pairs, quoted as in CSV.
     pub fn parse_mount(text: &str) -> Result<Self, InvalidMount> {
+        if text.is_empty() {
+            return Err(InvalidMount::Empty);
+        }
         let mut spec = Self::default();
         for field in csv_fields(text)? {
             let (key, value) = match field.split_once('=') {
@@ -273,6 +282,17 @@ impl MountSpec {
         }
         if self.target.is_empty() {
             return Err(InvalidMount::NoTarget);
+        }
+        let word = if self.read_only_force_recursive {
+            "readonly"
+        } else {
+            "writable"
+        };
+        if (self.read_only_force_recursive || self.read_only_non_recursive) && !self.read_only {
+            return Err(InvalidMount::Needs(word, "readonly"));
+        }
+        if self.read_only_force_recursive && self.propagation != "rprivate" {
+            return Err(InvalidMount::Needs(word, "bind-propagation=rprivate"));
         }
         let mixed = |prefix| Err(InvalidMount::Mixed(prefix, self.kind.as_str().to_owned()));
         let for_volume = self.no_copy

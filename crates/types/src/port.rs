@@ -135,7 +135,10 @@ pub fn parse_expose(text: &str) -> Result<Vec<ContainerPort>, InvalidPort> {
     }
     let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let (first, last) = range(ports).ok_or_else(|| {
-        InvalidPort::ExposeRange(ports.to_owned(), format!("invalid port: {ports}"))
+        InvalidPort::ExposeRange(
+            ports.to_owned(),
+            format!("strconv.ParseUint: parsing {ports:?}: invalid syntax"),
+        )
     })?;
     let protocol = parse_protocol(protocol)?;
     Ok((first..=last)

@@ -27,10 +27,7 @@ pub(crate) fn commit(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     if !pause {
         query = query.with("pause", "0");
     }
-    let answer = session.client.post_json(
-        &format!("/commit{}", query.render()),
-        &serde_json::Value::Null,
-    )?;
+    let answer = session.client.post(&format!("/commit{}", query.render()))?;
     session.line(&parse::<IdResponse>(&answer)?.id)?;
     Ok(0)
 }
@@ -46,7 +43,12 @@ pub(crate) fn repository_and_tag(text: &str) -> Result<(String, String)> {
         reference.or_latest()
     };
     Ok((
-        reference.familiar_name(),
+        canonical_name(&reference),
         reference.tag().unwrap_or_default().to_owned(),
     ))
+}
+
+/// Returns a reference's name in full, as the daemon is told it.
+pub(crate) fn canonical_name(reference: &types::Reference) -> String {
+    format!("{}/{}", reference.registry(), reference.repository())
 }

@@ -228,7 +228,7 @@ pub(crate) fn tag(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     }
     let reference = reference.or_latest();
     let query = Query::default()
-        .with("repo", reference.familiar_name())
+        .with("repo", crate::commands::commit::canonical_name(&reference))
         .with("tag", reference.tag().unwrap_or_default())
         .render();
     session

@@ -102,7 +102,7 @@ fn prepare(session: &Session, parsed: &Parsed) -> Result<ContainerCreateRequest>
             "\"--{flag}\" is only supported on a Docker daemon running on windows, but the Docker daemon is running on linux"
         )));
     }
-    for flag in ["gpus", "use-api-socket"] {
+    for flag in ["use-api-socket"] {
         if parsed.given(flag) {
             return Err(refuse(format!("--{flag} is not built yet")));
         }
@@ -123,6 +123,12 @@ fn create_container(
         )));
     }
     let image = &request.config.image;
+    match image.parse::<types::Reference>() {
+        // Sixty-four digits are an id.
+        Ok(_) | Err(types::reference::InvalidReference::LooksLikeId(_)) => {}
+        Err(_) if image.starts_with("sha256:") => {}
+        Err(error) => return Err(Error::text(error.to_string())),
+    }
     let platform = platform(session, parsed);
     let query = Query::default()
         .with_text("name", parsed.text("name"))

@@ -39,7 +39,7 @@ pub(crate) fn info(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         Ok(bytes) => bytes,
         Err(error) => {
             session.print(&head)?;
-            session.warn(&error.to_string());
+            session.warn(&format!("ERROR: {error}"));
             return Err(Error::text("errors pretty printing info"));
         }
     };

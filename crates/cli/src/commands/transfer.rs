@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use api::image::FromHostRequest;
 
-use crate::commands::commit::repository_and_tag;
+use crate::commands::commit::canonical_name;
 use crate::commands::container_path;
 use crate::error::{Error, Result, go_text};
 use crate::flags::Parsed;
@@ -45,8 +45,7 @@ pub(crate) fn import(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let source = &parsed.args[0];
     let mut query = Query::default().with_text("message", parsed.text("message"));
     if let Some(name) = parsed.args.get(1) {
-        let (repository, tag) = repository_and_tag(name)?;
-        query = query.with("repo", repository).with("tag", tag);
+        query = query.with("repo", name.as_str());
     }
     for change in parsed.all("change") {
         query = query.with("changes", change);
@@ -109,7 +108,7 @@ pub(crate) fn pull(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         |digest| digest.to_string(),
     );
     let query = Query::default()
-        .with("fromImage", reference.familiar_name())
+        .with("fromImage", canonical_name(&reference))
         .with("tag", tag)
         .with_text("platform", parsed.text("platform"))
         .render();

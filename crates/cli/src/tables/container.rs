@@ -97,7 +97,7 @@ const CONTAINER_RM: &[Flag] = &[
 
 #[rustfmt::skip]
 const CREATE: &[Flag] = &[
-    flag(' ', "add-host", Kind::List, "Add a custom host-to-IP mapping (host:ip)"),
+    flag(' ', "add-host", Kind::ExtraHost, "Add a custom host-to-IP mapping (host:ip)"),
     flag(' ', "annotation", Kind::Map, "Add an annotation to the container (passed through to the OCI runtime) (default map[])"),
     flag('a', "attach", Kind::Attach, "Attach to STDIN, STDOUT or STDERR"),
     flag(' ', "blkio-weight", Kind::Uint16, "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"),
@@ -141,8 +141,8 @@ const CREATE: &[Flag] = &[
     flag('h', "hostname", Kind::Text, "Container host name"),
     flag(' ', "init", Kind::Switch, "Run an init inside the container that forwards signals and reaps processes"),
     flag('i', "interactive", Kind::Switch, "Keep STDIN open even if not attached"),
-    flag(' ', "ip", Kind::Ip, "IPv4 address (e.g., 172.30.100.104)"),
-    flag(' ', "ip6", Kind::Ip, "IPv6 address (e.g., 2001:db8::33)"),
+    flag(' ', "ip", Kind::Text, "IPv4 address (e.g., 172.30.100.104)"),
+    flag(' ', "ip6", Kind::Text, "IPv6 address (e.g., 2001:db8::33)"),
     flag(' ', "ipc", Kind::Text, "IPC mode to use"),
     flag(' ', "isolation", Kind::Text, "Container isolation technology"),
     flag(' ', "kernel-memory", Kind::Bytes, "Kernel memory limit"),
@@ -181,7 +181,7 @@ const CREATE: &[Flag] = &[
     flag(' ', "stop-signal", Kind::Text, "Signal to stop the container"),
     flag(' ', "stop-timeout", Kind::Int, "Timeout (in seconds) to stop a container"),
     flag(' ', "storage-opt", Kind::List, "Storage driver options for the container"),
-    flag(' ', "sysctl", Kind::Map, "Sysctl options (default map[])"),
+    flag(' ', "sysctl", Kind::Sysctl, "Sysctl options (default map[])"),
     flag(' ', "tmpfs", Kind::List, "Mount a tmpfs directory"),
     flag('t', "tty", Kind::Switch, "Allocate a pseudo-TTY"),
     flag(' ', "ulimit", Kind::Ulimit, "Ulimit options (default [])"),

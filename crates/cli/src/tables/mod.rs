@@ -77,8 +77,9 @@ pub(crate) enum Kind {
     Mount,
     Gpu,
     Ulimit,
-    Ip,
     IpList,
+    ExtraHost,
+    Sysctl,
     Env,
     Label,
     Attach,
@@ -97,7 +98,7 @@ impl Kind {
             Self::Switch => "",
             Self::Text => "string",
             Self::Strings => "strings",
-            Self::Map => "map",
+            Self::Map | Self::Sysctl => "map",
             Self::Int => "int",
             Self::Uint => "uint",
             Self::Uint16 => "uint16",
@@ -109,9 +110,9 @@ impl Kind {
             Self::Mount => "mount",
             Self::Gpu => "gpu-request",
             Self::Ulimit => "ulimit",
-            Self::Ip => "ip",
             Self::List
             | Self::IpList
+            | Self::ExtraHost
             | Self::Env
             | Self::Label
             | Self::Attach
