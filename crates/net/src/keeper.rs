@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sys::netlink::Protocol;
 
@@ -27,8 +27,11 @@ use crate::{Error, Result};
 const POOL_MINIMUM: usize = 2;
 /// And when many containers start: 8 connected ones cost 2.6 MiB of kernel memory.
 const POOL_MAXIMUM: usize = 8;
-/// Starts have paused when none came for this long.
+/// Starts have paused when none came for this long; then the pools are filled.
 const PAUSE: Duration = Duration::from_millis(10);
+/// An empty pool is filled this long after it became so, pause or not: by then the start that
+/// emptied it is done with the network.
+const EMPTY_FOR: Duration = Duration::from_millis(2);
 /// The pools shrink to their minimum after this long without a start.
 const SHRINK_AFTER: Duration = Duration::from_mins(1);
 /// Namespaces closed at once: the longest stall of others is 36 ms then.
@@ -88,6 +91,14 @@ impl<T> Pool<T> {
         self.ready.len() < self.target
     }
 
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.target > 0
+    }
+
+    fn has_grown(&self) -> bool {
+        self.target > self.minimum
+    }
+
     fn shrink(&mut self) {
         self.target = self.minimum;
         self.ready.truncate(self.minimum);
@@ -124,6 +135,7 @@ impl Keeper {
             shared: Arc::clone(&shared),
             network,
             retired: Vec::new(),
+            due: Due::default(),
         };
         let thread = std::thread::Builder::new()
             .name("wharf-net".to_owned())
@@ -200,30 +212,56 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// When something is to be done without an order.
+#[derive(Debug, Default)]
+struct Due {
+    refill: Option<Instant>,
+    close: Option<Instant>,
+    shrink: Option<Instant>,
+}
+
+impl Due {
+    fn first(&self) -> Option<Instant> {
+        [self.refill, self.close, self.shrink]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// Takes what is due out of its place.
+fn take_due(at: &mut Option<Instant>, now: Instant) -> bool {
+    at.take_if(|at| *at <= now).is_some()
+}
+
 #[derive(Debug)]
 struct Worker {
     host: Talk,
     shared: Arc<Mutex<Shared>>,
     network: Option<(Wiring, Arc<Ledger>)>,
     retired: Vec<Retired>,
+    due: Due,
 }
 
 impl Worker {
     fn run(mut self, orders: &Receiver<Job>) {
         self.refill();
         loop {
-            let patience = self.patience();
-            let order = match patience {
-                Some(patience) => orders.recv_timeout(patience),
+            let order = match self.due.first() {
+                Some(at) => orders.recv_timeout(at.saturating_duration_since(Instant::now())),
                 None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            let now = Instant::now();
             match order {
-                // Starts may follow each other closely; what is used up is made when they pause.
-                Ok(Job::Refill) => {}
-                Ok(Job::Retire(retired)) => self.retired.push(retired),
-                Err(RecvTimeoutError::Timeout) => self.idle(patience),
+                Ok(Job::Refill) => self.taken(now),
+                Ok(Job::Retire(retired)) => {
+                    self.retired.push(retired);
+                    self.due.close.get_or_insert(now + BATCH_INTERVAL);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.do_due(now);
         }
         while let Ok(job) = orders.try_recv() {
             if let Job::Retire(retired) = job {
@@ -233,30 +271,32 @@ impl Worker {
         self.close(usize::MAX);
     }
 
-    /// How long to wait for an order before something else is due; nothing is due without end.
-    fn patience(&self) -> Option<Duration> {
+    /// Something was taken from a pool.
+    fn taken(&mut self, now: Instant) {
         let shared = lock(&self.shared);
-        if shared.plain.lacks() || shared.wired.lacks() {
-            Some(PAUSE)
-        } else if !self.retired.is_empty() {
-            Some(BATCH_INTERVAL)
+        self.due.refill = if shared.plain.is_empty() || shared.wired.is_empty() {
+            let soon = now + EMPTY_FOR;
+            Some(self.due.refill.map_or(soon, |at| at.min(soon)))
         } else {
-            let grown = |target, minimum| target > minimum;
-            let grown = grown(shared.plain.target, shared.plain.minimum)
-                || grown(shared.wired.target, shared.wired.minimum);
-            grown.then_some(SHRINK_AFTER)
-        }
+            (shared.plain.lacks() || shared.wired.lacks()).then(|| now + PAUSE)
+        };
+        let grown = shared.plain.has_grown() || shared.wired.has_grown();
+        self.due.shrink = grown.then(|| now + SHRINK_AFTER);
     }
 
-    fn idle(&mut self, waited: Option<Duration>) {
-        if waited == Some(SHRINK_AFTER) {
+    fn do_due(&mut self, now: Instant) {
+        if take_due(&mut self.due.refill, now) {
+            self.refill();
+        }
+        if take_due(&mut self.due.close, now) {
+            self.close(BATCH);
+            self.due.close = (!self.retired.is_empty()).then(|| now + BATCH_INTERVAL);
+        }
+        if take_due(&mut self.due.shrink, now) {
             let mut shared = lock(&self.shared);
             shared.plain.shrink();
             shared.wired.shrink();
-            return;
         }
-        self.refill();
-        self.close(BATCH);
     }
 
     fn refill(&mut self) {

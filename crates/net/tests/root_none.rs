@@ -102,6 +102,28 @@ fn root_pool_fills_itself_and_is_used() {
     });
 }
 
+#[test]
+fn root_namespaces_are_let_go_while_others_keep_coming() {
+    in_own_namespace(|| {
+        let networks = Networks::open(without_bridge()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut most = 0;
+        loop {
+            let netns = networks.none_netns().unwrap();
+            networks.discard(netns);
+            let retiring = networks.counts().unwrap().retiring;
+            if retiring < most {
+                break;
+            }
+            most = retiring;
+            assert!(
+                Instant::now() < deadline,
+                "{retiring} namespaces and none let go"
+            );
+        }
+    });
+}
+
 fn this_namespace() -> OwnedFd {
     sys::namespace::open(Path::new("/proc/thread-self/ns/net")).unwrap()
 }
