@@ -75,8 +75,11 @@ pub struct Condition {
 }
 
 /// Why a profile makes no sense. The texts are Docker's where it has one.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
+    /// Not the document that we know.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
     /// Two ways to say the same.
     #[error("both '{0}' and '{1}' are specified in the seccomp profile, use either '{0}' or '{1}'")]
     Both(&'static str, &'static str),
@@ -95,6 +98,12 @@ const MACHINE: (&str, &str) = if cfg!(target_arch = "aarch64") {
 const OLDEST_KERNEL: (u32, u32) = (5, 8);
 
 impl SeccompProfile {
+    /// Reads the document, and makes sure that it resolves.
+    pub fn parse(text: &str) -> Result<Self, ProfileError> {
+        let profile: Self = serde_json::from_str(text)?;
+        profile.resolve(&[]).map(|_| profile)
+    }
+
     /// Returns what the runtime is told for a container whose bounding set holds `capabilities`.
     /// Whether it fails does not depend on them.
     pub fn resolve(&self, capabilities: &[String]) -> Result<Seccomp, ProfileError> {
@@ -224,6 +233,8 @@ mod tests {
             "both 'name' and 'names' are specified in the seccomp profile, \
              use either 'name' or 'names'"
         );
+        assert!(SeccompProfile::parse("{").is_err());
+        assert!(SeccompProfile::parse(both).is_err());
         let kernel = r#"{"syscalls": [{"names": ["a"], "includes": {"minKernel": "99.1"}}]}"#;
         assert_eq!(
             check(kernel),

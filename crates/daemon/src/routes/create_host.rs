@@ -5,7 +5,6 @@ use api::host_config::{HostConfig, LogConfig, MountRequest};
 use engine::container::record::{Bind, Host, Log, Network};
 use engine::container::{MASKED_PATHS, READONLY_PATHS, capability_name};
 use types::oci::runtime::{Cpu, Memory, Pids, Resources, Rlimit};
-use types::seccomp_profile::SeccompProfile;
 
 use crate::error::Failure;
 use crate::request::Result;
@@ -574,7 +573,11 @@ fn security(given: &HostConfig, host: &mut Host) -> Result<()> {
             ("seccomp", "unconfined") => host.seccomp_unconfined = true,
             ("systempaths", "unconfined") => host.system_paths_unconfined = true,
             ("seccomp", "builtin") | ("apparmor", "unconfined") | ("label", "disable") => {}
-            ("seccomp", text) => host.seccomp = Some(seccomp_profile(text)?),
+            ("seccomp", text) => {
+                let profile = types::seccomp_profile::SeccompProfile::parse(text);
+                let refused = |e| format!("decoding seccomp profile failed: {e}");
+                host.seccomp = Some(profile.map_err(|e| Failure::bad_request(refused(e)))?);
+            }
             ("apparmor" | "label", _) => {
                 return Err(Failure::not_yet(&format!("--security-opt {option}")));
             }
@@ -586,16 +589,6 @@ fn security(given: &HostConfig, host: &mut Host) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The text of a profile, as the client read it from a file.
-fn seccomp_profile(text: &str) -> Result<SeccompProfile> {
-    let refused = |error: &dyn std::fmt::Display| {
-        Failure::bad_request(format!("decoding seccomp profile failed: {error}"))
-    };
-    let profile: SeccompProfile = serde_json::from_str(text).map_err(|error| refused(&error))?;
-    profile.resolve(&[]).map_err(|error| refused(&error))?;
-    Ok(profile)
 }
 
 #[cfg(test)]
