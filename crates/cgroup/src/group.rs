@@ -115,7 +115,9 @@ impl Group {
             .map(|place| (&place.hierarchy, place.dir.as_fd()))
     }
 
-    /// Opens the way in for a new process.
+    /// Opens the way in for a new process. A v2 group whose processes made sub-groups and gave them
+    /// controllers takes no process itself any more (`EBUSY`): it is entered where its oldest
+    /// process is.
     pub fn entry(&self) -> Result<Entry> {
         let mut entry = Entry {
             into: None,
@@ -124,7 +126,7 @@ impl Group {
         for place in &self.places {
             let opened = match place.hierarchy.version {
                 Version::V1 => cgroupfs::open_for_write(place.dir.as_fd(), "tasks"),
-                Version::V2 => cgroupfs::open_child(place.dir.as_fd(), "."),
+                Version::V2 => open_for_processes(place.dir.as_fd()),
             };
             let opened = opened.map_err(|error| place.error(&self.path, error))?;
             match place.hierarchy.version {
@@ -317,6 +319,48 @@ fn enable_controllers(hierarchy: &Hierarchy, path: &str) -> sys::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The directory for `CLONE_INTO_CGROUP`.
+fn open_for_processes(dir: BorrowedFd<'_>) -> sys::Result<OwnedFd> {
+    let passed_on = cgroupfs::read(dir, "cgroup.subtree_control")?;
+    let oldest = if passed_on.trim().is_empty() {
+        None
+    } else {
+        oldest(dir)?
+    };
+    match oldest {
+        Some((_, place)) => Ok(place),
+        None => cgroupfs::open_child(dir, "."),
+    }
+}
+
+/// The lowest process number below `dir`, and the sub-group it is in.
+fn oldest(dir: BorrowedFd<'_>) -> sys::Result<Option<(i32, OwnedFd)>> {
+    let mut best: Option<(i32, OwnedFd)> = None;
+    for name in cgroupfs::children(dir)? {
+        let child = match cgroupfs::open_child(dir, &name) {
+            Ok(child) => child,
+            Err(error) if gone(error) => continue,
+            Err(error) => return Err(error),
+        };
+        let below = oldest(child.as_fd())?;
+        let own = match cgroupfs::read(child.as_fd(), "cgroup.procs") {
+            Ok(text) => text
+                .lines()
+                .filter_map(|line| line.parse().ok())
+                .filter(|pid| *pid > 0)
+                .min(),
+            Err(error) if gone(error) || error.errno == Errno::OPNOTSUPP => None,
+            Err(error) => return Err(error),
+        };
+        for found in [below, own.map(|pid| (pid, child))].into_iter().flatten() {
+            if best.as_ref().is_none_or(|(pid, _)| found.0 < *pid) {
+                best = Some(found);
+            }
+        }
+    }
+    Ok(best)
 }
 
 /// Adds the processes of a directory and of all below it.

@@ -142,3 +142,39 @@ fn root_a_group_in_use_is_not_removed() {
     assert_eq!(sleeper.signal(), Some(9));
     group.destroy().unwrap();
 }
+
+#[test]
+fn root_a_group_with_inner_groups_is_entered_beside_its_oldest_process() {
+    let cleanup = Cleanup::new("inner");
+    let group = Group::create(&topology(), &cleanup.path("one")).unwrap();
+    let mut first = Sleeper::enter(&group);
+    let unified = topology()
+        .hierarchies()
+        .iter()
+        .rfind(|h| h.version == cgroup::Version::V2)
+        .cloned();
+    let Some(unified) = unified else { return };
+    // As systemd does in a container: into a leaf, then pass a controller on.
+    let own = unified.directory(group.path());
+    std::fs::create_dir(own.join("leaf")).unwrap();
+    common::write(&own.join("leaf/cgroup.procs"), &first.pid().to_string());
+    let controller = unified.controllers.first().unwrap();
+    common::write(
+        &own.join("cgroup.subtree_control"),
+        &format!("+{controller}"),
+    );
+
+    let mut second = Sleeper::enter(&group);
+    let line = second
+        .groups()
+        .into_iter()
+        .find(|line| line.starts_with("0::"))
+        .unwrap();
+    assert!(line.ends_with(&format!("{}/leaf", group.path())), "{line}");
+    let mut expect = vec![first.pid(), second.pid()];
+    expect.sort_unstable();
+    assert_eq!(group.pids().unwrap(), expect);
+    group.kill().unwrap();
+    assert_eq!((first.signal(), second.signal()), (Some(9), Some(9)));
+    group.destroy().unwrap();
+}

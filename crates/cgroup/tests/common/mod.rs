@@ -13,7 +13,7 @@
 
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -57,6 +57,11 @@ impl Drop for Cleanup {
             }
         }
     }
+}
+
+/// Writes a value into a file of a group.
+pub(crate) fn write(file: &Path, value: &str) {
+    std::fs::write(file, value).unwrap();
 }
 
 /// A process in a group.
