@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use crate::{router, version};
 pub(crate) const SERVER: &str = concat!("Wharf/", env!("CARGO_PKG_VERSION"), " (linux)");
 /// Longest head of a request: some clients repeat the body of create in the query.
 const HEAD_MAX: usize = 2 << 20;
+/// How long an on-demand daemon stays when nothing runs and nobody asks.
+const IDLE_EXIT: Duration = Duration::from_secs(600);
 
 /// The daemon could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +93,9 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
             }
         })?;
     }
+    let activity = Arc::<Activity>::default();
     for listener in listeners {
-        tokio::spawn(accept(listener, engine.clone()));
+        tokio::spawn(accept(listener, engine.clone(), Arc::clone(&activity)));
     }
     tracing::info!(
         engine = engine.id(),
@@ -102,6 +105,7 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = idle(&engine, &activity), if config.on_demand => {}
     }
     tracing::info!("stopping; containers go on");
     engine.close().await;
@@ -117,15 +121,48 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
     Ok(())
 }
 
+/// Whether clients come.
+#[derive(Debug, Default)]
+struct Activity {
+    /// Connections now.
+    open: AtomicU64,
+    /// Connections that ended.
+    served: AtomicU64,
+}
+
+/// Returns when no client came and nothing ran for [`IDLE_EXIT`]: a daemon that a client started
+/// for its own need does not stay for ever.
+async fn idle(engine: &Engine, activity: &Activity) {
+    loop {
+        let before = activity.served.load(Ordering::Relaxed);
+        tokio::time::sleep(IDLE_EXIT).await;
+        let quiet = activity.open.load(Ordering::Relaxed) == 0
+            && activity.served.load(Ordering::Relaxed) == before;
+        let running = engine.list().iter().any(|one| one.state.status.is_running());
+        if quiet && !running {
+            tracing::info!("nothing to do");
+            return;
+        }
+    }
+}
+
 #[expect(
     clippy::infinite_loop,
     reason = "ends with the runtime that it is a task of"
 )]
-async fn accept(listener: Listener, engine: Engine) {
+async fn accept(listener: Listener, engine: Engine, activity: Arc<Activity>) {
     loop {
         let taken = Arc::new(AtomicBool::new(false));
         match listener.accept(Arc::clone(&taken)).await {
-            Ok(stream) => drop(tokio::spawn(connection(stream, taken, engine.clone()))),
+            Ok(stream) => {
+                let (engine, activity) = (engine.clone(), Arc::clone(&activity));
+                tokio::spawn(async move {
+                    activity.open.fetch_add(1, Ordering::Relaxed);
+                    connection(stream, taken, engine).await;
+                    activity.open.fetch_sub(1, Ordering::Relaxed);
+                    activity.served.fetch_add(1, Ordering::Relaxed);
+                });
+            }
             Err(error) => {
                 // Out of descriptors, say: others may end meanwhile.
                 tracing::warn!(%error, "accepting a client");
