@@ -160,10 +160,10 @@ pub(crate) fn counted(root: &Path, command: &mut Command) -> Result<Counts> {
 /// Builds our program as the cases use it and returns where it lies.
 pub(crate) fn build(root: &Path) -> Result<PathBuf> {
     run(Command::new("cargo")
-        .args(["build", "--quiet", "--profile", "e2e", "--package", "wharf"])
+        .args(["build", "--quiet", "--package", "wharf"])
         .args(["--features", "failpoints"])
         .current_dir(root))?;
-    Ok(program(root, "e2e"))
+    Ok(program(root, "debug"))
 }
 
 /// Returns where cargo puts our program.
