@@ -87,8 +87,8 @@ impl<T> Pool<T> {
         found
     }
 
-    fn lacks(&self) -> bool {
-        self.ready.len() < self.target
+    fn lack(&self) -> usize {
+        self.target.saturating_sub(self.ready.len())
     }
 
     fn is_empty(&self) -> bool {
@@ -278,7 +278,7 @@ impl Worker {
             let soon = now + EMPTY_FOR;
             Some(self.due.refill.map_or(soon, |at| at.min(soon)))
         } else {
-            (shared.plain.lacks() || shared.wired.lacks()).then(|| now + PAUSE)
+            (shared.plain.lack() + shared.wired.lack() > 0).then(|| now + PAUSE)
         };
         let grown = shared.plain.has_grown() || shared.wired.has_grown();
         self.due.shrink = grown.then(|| now + SHRINK_AFTER);
@@ -299,8 +299,14 @@ impl Worker {
         }
     }
 
+    /// Makes what the pools lack now: who takes faster than this makes must not keep it from the
+    /// other work, and orders it anew with every piece.
     fn refill(&mut self) {
-        while lock(&self.shared).wired.lacks() {
+        let (wired, plain) = {
+            let shared = lock(&self.shared);
+            (shared.wired.lack(), shared.plain.lack())
+        };
+        for _ in 0..wired {
             let Some((wiring, _)) = &self.network else {
                 return;
             };
@@ -313,7 +319,7 @@ impl Worker {
                 Err(_) => shared.wired.target = 0,
             }
         }
-        while lock(&self.shared).plain.lacks() {
+        for _ in 0..plain {
             let made = netns::create();
             let mut shared = lock(&self.shared);
             match made {
