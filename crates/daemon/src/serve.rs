@@ -138,7 +138,10 @@ async fn idle(engine: &Engine, activity: &Activity) {
         tokio::time::sleep(IDLE_EXIT).await;
         let quiet = activity.open.load(Ordering::Relaxed) == 0
             && activity.served.load(Ordering::Relaxed) == before;
-        let running = engine.list().iter().any(|one| one.state.status.is_running());
+        let running = engine
+            .list()
+            .iter()
+            .any(|one| one.state.status.is_running());
         if quiet && !running {
             tracing::info!("nothing to do");
             return;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use logs::Stream;
 use sys::poll::{Event as Readiness, Interest, Poll, Signals};
-use sys::poll::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use sys::poll::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGTERM};
 
 use crate::client::Client;
 use crate::container::{Container, empty_status};
@@ -21,6 +21,9 @@ use crate::token::Token;
 const DAEMONS_MAX: usize = 8;
 /// How willingly the kernel kills us for memory: hardly, for a container ends with its keeper.
 const OOM_SCORE_ADJ: i32 = -999;
+
+/// The exit code of what SIGKILL ended.
+const KILLED: i32 = 128 + SIGKILL;
 
 /// Is the shim until there is nothing more to do.
 pub(crate) fn serve(control: OwnedFd) -> Result<()> {
@@ -320,6 +323,11 @@ impl Shim {
         let (tasks, _left_to_the_sweep) = container.destroy();
         for mut task in tasks {
             task.finish();
+            // Before its client can know: that one asks for the code at once.
+            if let Some(exec_id) = task.identity.exec_id.clone() {
+                let code = task.code().unwrap_or(KILLED);
+                self.tell(&Event::ExecExited { exec_id, code });
+            }
             task.close_clients();
             self.leaving.push(task);
         }
@@ -350,8 +358,8 @@ impl Shim {
     fn settle(&mut self) {
         let now = Instant::now();
         self.serve_oom(|container| container.oom_second_look(now));
-        self.finish_init(now);
         self.finish_execs(now);
+        self.finish_init(now);
         // A container that was never started is nobody's without its daemon; of one that ended the
         // record is durable, and a daemon that comes reads it.
         let runs = |container: &Container| container.phase() == Phase::Running;

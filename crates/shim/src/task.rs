@@ -211,6 +211,11 @@ impl Task {
         });
     }
 
+    /// Its exit code, if it ended.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.ended.map(|ended| ended.code)
+    }
+
     /// Returns how it ended, once its output is drained or was waited for long enough.
     pub(crate) fn finished(&self, now: Instant) -> Option<Ended> {
         let drained = self.stdout.is_none() && self.stderr.is_none();

@@ -14,7 +14,7 @@ pub(crate) async fn attach(request: Request) -> Result {
     let query = &request.query;
     let stream = query.is_on("stream");
     let keys = hijack::detach_keys(query.get("detachKeys"));
-    let found = request.engine.attachable(&request.name);
+    let found = request.engine.attachable(&request.name).await;
     let upgrade = request.upgrades();
     let version = request.version;
     let replay = query.is_on("logs");

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 
 use shim::protocol::{Attach, Request};
+use tokio::sync::oneshot;
 
 use super::cell::Cell;
 use super::state::Status;
@@ -19,11 +20,17 @@ pub struct Attachable {
     cell: Arc<Cell>,
     /// It has a terminal: the stream is raw.
     pub tty: bool,
+    /// Its place among those that the next start waits for; none: it runs already.
+    place: Option<oneshot::Sender<Early>>,
 }
 
+/// A client that came before the start. The place is kept from before the client is answered: the
+/// answer is what it waits for before it asks for the start.
+pub(crate) type Early = (Attach, OwnedFd);
+
 impl Engine {
-    /// Checks that a client may attach, before the face answers it.
-    pub fn attachable(&self, typed: &str) -> Result<Attachable> {
+    /// Checks that a client may attach, before the face answers it, and keeps a place for it.
+    pub async fn attachable(&self, typed: &str) -> Result<Attachable> {
         let cell = self.find(typed)?;
         if cell.state().status == Status::Paused {
             return Err(Error::conflict(format!(
@@ -31,26 +38,34 @@ impl Engine {
                 typed.trim_start_matches('/')
             )));
         }
+        let place = if cell.state().status.is_running() {
+            None
+        } else {
+            // Under the lock: a start that began meanwhile is over, the next one finds the place.
+            let _verb = cell.verb.lock().await;
+            (!cell.state().status.is_running()).then(|| {
+                let (place, client) = oneshot::channel();
+                let mut early = cell.early.lock().unwrap_or_else(PoisonError::into_inner);
+                early.push(client);
+                place
+            })
+        };
         let tty = cell.record().config.tty;
-        Ok(Attachable { cell, tty })
+        Ok(Attachable { cell, tty, place })
     }
 
     /// Attaches a client's stream, now if the container runs, else when it starts.
     pub async fn attach(&self, to: Attachable, attach: Attach, stream: OwnedFd) -> Result<()> {
-        let cell = to.cell;
+        let Attachable { cell, place, .. } = to;
         self.container_event(&cell, "attach", &[]);
-        // Under the lock: a start that begins meanwhile either finds the stream or is over.
-        let _verb = cell.verb.lock().await;
-        match cell.shim() {
-            Some(shim) if cell.state().status.is_running() => {
-                shim.ask(Request::Attach(attach), &[stream.as_fd()]).await
-            }
-            _ => {
-                let mut early = cell.early.lock().unwrap_or_else(PoisonError::into_inner);
-                early.push((attach, stream));
-                Ok(())
-            }
+        if let Some(place) = place {
+            // A start that failed forgot the place: the client reads the end of its stream.
+            drop(place.send((attach, stream)));
+            return Ok(());
         }
+        cell.running_shim()?
+            .ask(Request::Attach(attach), &[stream.as_fd()])
+            .await
     }
 
     /// Sets the size of a container's terminal.

@@ -4,13 +4,12 @@
 //! connection, and who waits.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use shim::protocol::Attach;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use types::ContainerId;
 
+use super::attach::Early;
 use super::exec::Exec;
 use super::record::Record;
 use super::state::State;
@@ -28,7 +27,7 @@ pub(crate) struct Cell {
     shim: Mutex<Option<Arc<Shim>>>,
     pub(crate) execs: Mutex<HashMap<String, Arc<Exec>>>,
     /// Clients that attached before the start.
-    pub(crate) early: Mutex<Vec<(Attach, OwnedFd)>>,
+    pub(crate) early: Mutex<Vec<oneshot::Receiver<Early>>>,
     /// Its place in a network, while it runs.
     pub(crate) network: Mutex<Option<super::network::Attached>>,
 }

@@ -1,9 +1,11 @@
 //! `exec`: another process in a running container.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use shim::protocol::{self, Attach, Reply, Request};
+use tokio::sync::watch;
 use types::ContainerId;
 use types::oci::runtime::Process;
 
@@ -50,7 +52,7 @@ pub struct Exec {
     pub container: ContainerId,
     /// What it runs.
     pub config: ExecConfig,
-    state: Mutex<ExecState>,
+    state: watch::Sender<ExecState>,
 }
 
 /// How an exec is.
@@ -69,16 +71,18 @@ pub struct ExecState {
 impl Exec {
     /// Returns how it is.
     pub fn state(&self) -> ExecState {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.state.borrow()
     }
 
     fn change(&self, change: impl FnOnce(&mut ExecState)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.state.send_modify(change);
     }
 }
 
 /// Execs kept per container after they ended; dockerd keeps them a while too.
 const KEPT: usize = 64;
+/// How long the news of an exec's end may be on its way.
+const NEWS_LIMIT: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Makes an exec instance; nothing runs yet.
@@ -109,7 +113,7 @@ impl Engine {
             id: id.clone(),
             container: cell.id,
             config,
-            state: Mutex::default(),
+            state: watch::Sender::default(),
         });
         let action = format!("exec_create: {} ", command(&exec.config));
         {
@@ -123,17 +127,19 @@ impl Engine {
         Ok(id)
     }
 
-    /// Finds an exec instance and whether it still runs, as its shim knows it this moment.
+    /// Finds an exec instance and whether it still runs, as its shim knows it this moment: a client
+    /// asks for the exit code the instant its stream ends, and the news may still be on its way.
     pub async fn exec_inspect(&self, id: &str) -> Result<Arc<Exec>> {
         let (cell, exec) = self.find_exec(id)?;
-        if exec.state().running
-            && let Some(shim) = cell.shim()
-        {
-            // The answer comes behind every event that the shim sent before it, and a client asks
-            // for the exit code the instant its stream ends.
-            drop(shim.call(Request::Hello, &[]).await);
-            tokio::task::yield_now().await;
-        }
+        let mut states = exec.state.subscribe();
+        let news = async {
+            while states.borrow_and_update().running && !is_kept(&cell, id).await {
+                if states.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        drop(tokio::time::timeout(NEWS_LIMIT, news).await);
         Ok(exec)
     }
 
@@ -281,6 +287,13 @@ impl Engine {
         self.container_event(cell, "exec_die", &[("execID", id), ("exitCode", &code)]);
     }
 
+    /// Notes that execs ended without news: their shim is gone, and they with it.
+    pub(crate) fn execs_died(&self, cell: &Arc<Cell>) {
+        for id in cell.running_execs() {
+            self.exec_ended(cell, &id, 137);
+        }
+    }
+
     /// Sets the size of an exec's terminal.
     pub async fn exec_resize(&self, id: &str, width: u16, height: u16) -> Result<()> {
         let (cell, exec) = self.find_exec(id)?;
@@ -297,6 +310,17 @@ impl Engine {
             &[],
         )
         .await
+    }
+}
+
+/// Asks the shim whether it keeps an exec.
+async fn is_kept(cell: &Cell, id: &str) -> bool {
+    let Some(shim) = cell.shim() else {
+        return false;
+    };
+    match shim.call(Request::Hello, &[]).await {
+        Ok((Reply::Hello(status), _)) => status.execs.iter().any(|kept| kept == id),
+        _ => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use shim::protocol::{self, Event, Exit, Reply, Request};
 use tokio::sync::mpsc;
@@ -15,6 +15,9 @@ use super::state::{Status, start_failure};
 use crate::error::{Error, Result};
 use crate::shim_client::Shim;
 use crate::{Engine, blocking, now_ns, nursery};
+
+/// How long a start waits for the stream of a client that is just being answered.
+const EARLY_LIMIT: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Starts a container.
@@ -106,7 +109,11 @@ impl Engine {
     /// Clients that came before the start miss nothing.
     async fn attach_early(&self, cell: &Arc<Cell>, shim: &Arc<Shim>) {
         let early = std::mem::take(&mut *cell.early.lock().unwrap_or_else(PoisonError::into_inner));
-        for (attach, stream) in early {
+        for place in early {
+            // One that went away before it was answered leaves its place empty.
+            let Ok(Ok((attach, stream))) = tokio::time::timeout(EARLY_LIMIT, place).await else {
+                continue;
+            };
             if let Err(error) = shim.ask(Request::Attach(attach), &[stream.as_fd()]).await {
                 tracing::warn!(%error, id = %cell.id, "attaching an early client");
             }
@@ -239,6 +246,7 @@ impl Engine {
                     Event::Oom => engine.container_event(&cell, "oom", &[]),
                 }
             }
+            engine.execs_died(&cell);
             if cell.state().status.is_running() {
                 // The shim died under its container: the guarantee is ours (design §1).
                 engine.shim_died(&cell).await;
