@@ -161,16 +161,6 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
 
 /// Returns the limits that `run`, `create` and `update` share.
 fn resources(parsed: &Parsed) -> Result<Resources> {
-    let swappiness = if parsed.given("memory-swappiness") {
-        parsed.int("memory-swappiness")
-    } else {
-        -1
-    };
-    if swappiness != -1 && !(0..=100).contains(&swappiness) {
-        return Err(Error::text(format!(
-            "invalid value: {swappiness}. Valid memory swappiness range is 0-100"
-        )));
-    }
     let rates = |flag: &str, bytes: bool| {
         let parse = |text: &String| rate_device(text, bytes).map_err(Error::Text);
         parsed
@@ -180,8 +170,6 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
             .collect::<Result<Vec<_>>>()
             .map(Some)
     };
-    let weights = parsed.all("blkio-weight-device");
-    let ulimits = parsed.all("ulimit");
     Ok(Resources {
         cpu_shares: parsed.int("cpu-shares"),
         memory: parsed.bytes("memory"),
@@ -191,13 +179,7 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
             .unwrap_or(0),
         cgroup_parent: parsed.text("cgroup-parent").to_owned(),
         blkio_weight: u16::try_from(parsed.int("blkio-weight")).unwrap_or(0),
-        blkio_weight_device: Some(
-            weights
-                .iter()
-                .map(|text| weight_device(text))
-                .collect::<Result<_, _>>()
-                .map_err(Error::Text)?,
-        ),
+        blkio_weight_device: each(parsed, "blkio-weight-device", weight_device)?,
         blkio_device_read_bps: rates("device-read-bps", true)?,
         blkio_device_write_bps: rates("device-write-bps", true)?,
         blkio_device_read_iops: rates("device-read-iops", false)?,
@@ -226,18 +208,37 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
         device_cgroup_rules: some(parsed.all("device-cgroup-rule")),
         memory_reservation: parsed.bytes("memory-reservation"),
         memory_swap: parsed.bytes("memory-swap"),
-        memory_swappiness: Some(swappiness),
+        memory_swappiness: Some(swappiness(parsed)?),
         oom_kill_disable: Some(parsed.is_set("oom-kill-disable")),
         pids_limit: Some(parsed.int("pids-limit")),
-        ulimits: Some(
-            ulimits
-                .iter()
-                .map(|text| ulimit(text))
-                .collect::<Result<_, _>>()
-                .map_err(Error::Text)?,
-        ),
+        ulimits: each(parsed, "ulimit", ulimit)?,
         ..Resources::default()
     })
+}
+
+/// -1 leaves it to the kernel.
+fn swappiness(parsed: &Parsed) -> Result<i64> {
+    if !parsed.given("memory-swappiness") {
+        return Ok(-1);
+    }
+    let swappiness = parsed.int("memory-swappiness");
+    if swappiness != -1 && !(0..=100).contains(&swappiness) {
+        return Err(Error::text(format!(
+            "invalid value: {swappiness}. Valid memory swappiness range is 0-100"
+        )));
+    }
+    Ok(swappiness)
+}
+
+/// Parses every value of a flag.
+fn each<T>(
+    parsed: &Parsed,
+    flag: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<Vec<T>>> {
+    let values = parsed.all(flag);
+    let all = values.iter().map(|text| parse(text));
+    all.collect::<Result<_, _>>().map(Some).map_err(Error::Text)
 }
 
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {

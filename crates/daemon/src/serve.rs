@@ -27,7 +27,7 @@ pub(crate) const SERVER: &str = concat!("Wharf/", env!("CARGO_PKG_VERSION"), " (
 /// Longest head of a request: some clients repeat the body of create in the query.
 const HEAD_MAX: usize = 2 << 20;
 /// How long an on-demand daemon stays when nothing runs and nobody asks.
-const IDLE_EXIT: Duration = Duration::from_secs(600);
+const IDLE_EXIT: Duration = Duration::from_mins(10);
 
 /// The daemon could not begin.
 #[derive(Debug, thiserror::Error)]
