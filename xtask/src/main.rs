@@ -30,7 +30,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                                            the cases of tests/e2e, as root
   fresh                                    README's first command on a bare Debian, as root
   setup                                    install what the tests use and this machine lacks
-  bench [--rounds N] [--profile P]         how long a user waits, beside Docker 28.5, as root
+  bench [--rounds N] [--profile P] [--only S] [--short]
+                                           how long a user waits, beside both Dockers, as root
   ci                                       all of it, with one summary
   vm [rooms|e2e] [FILTER]                  the same, and the rooms' tests, on cgroup v2 in a virtual machine, as root
 ";
