@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod activity;
 mod body;
 mod config;
 mod error;
@@ -41,6 +42,7 @@ pub fn main(program: &str, args: &[OsString], environment: &Environment) -> i32 
     let workers = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(4);
+    sys::memory::limit_arenas(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .max_blocking_threads(32)

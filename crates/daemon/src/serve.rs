@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::activity::Activity;
 use crate::body::Body;
 use crate::config::{Config, Environment};
 use crate::error::Failure;
@@ -26,8 +27,6 @@ use crate::{router, version};
 pub(crate) const SERVER: &str = concat!("Wharf/", env!("CARGO_PKG_VERSION"), " (linux)");
 /// Longest head of a request: some clients repeat the body of create in the query.
 const HEAD_MAX: usize = 2 << 20;
-/// How long an on-demand daemon stays when nothing runs and nobody asks.
-const IDLE_EXIT: Duration = Duration::from_mins(10);
 
 /// The daemon could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +104,8 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        () = idle(&engine, &activity), if config.on_demand => {}
+        () = activity.idle(&engine), if config.on_demand => {}
+        () = activity.rest() => {}
     }
     tracing::info!("stopping; containers go on");
     engine.close().await;
@@ -121,34 +121,6 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
     Ok(())
 }
 
-/// Whether clients come.
-#[derive(Debug, Default)]
-struct Activity {
-    /// Connections now.
-    open: AtomicU64,
-    /// Connections that ended.
-    served: AtomicU64,
-}
-
-/// Returns when no client came and nothing ran for [`IDLE_EXIT`]: a daemon that a client started
-/// for its own need does not stay for ever.
-async fn idle(engine: &Engine, activity: &Activity) {
-    loop {
-        let before = activity.served.load(Ordering::Relaxed);
-        tokio::time::sleep(IDLE_EXIT).await;
-        let quiet = activity.open.load(Ordering::Relaxed) == 0
-            && activity.served.load(Ordering::Relaxed) == before;
-        let running = engine
-            .list()
-            .iter()
-            .any(|one| one.state.status.is_running());
-        if quiet && !running {
-            tracing::info!("nothing to do");
-            return;
-        }
-    }
-}
-
 #[expect(
     clippy::infinite_loop,
     reason = "ends with the runtime that it is a task of"
@@ -160,10 +132,9 @@ async fn accept(listener: Listener, engine: Engine, activity: Arc<Activity>) {
             Ok(stream) => {
                 let (engine, activity) = (engine.clone(), Arc::clone(&activity));
                 tokio::spawn(async move {
-                    activity.open.fetch_add(1, Ordering::Relaxed);
+                    activity.begin();
                     connection(stream, taken, engine).await;
-                    activity.open.fetch_sub(1, Ordering::Relaxed);
-                    activity.served.fetch_add(1, Ordering::Relaxed);
+                    activity.end();
                 });
             }
             Err(error) => {

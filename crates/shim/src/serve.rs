@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use logs::Stream;
 use sys::poll::{Event as Readiness, Interest, Poll, Signals};
@@ -22,6 +22,8 @@ const DAEMONS_MAX: usize = 8;
 /// How willingly the kernel kills us for memory: hardly, for a container ends with its keeper.
 const OOM_SCORE_ADJ: i32 = -999;
 
+/// After a request nothing else was asked for this long: the time to give memory back.
+const REST_AFTER: Duration = Duration::from_secs(1);
 /// The exit code of what SIGKILL ended.
 const KILLED: i32 = 128 + SIGKILL;
 
@@ -40,6 +42,7 @@ pub(crate) fn serve(control: OwnedFd) -> Result<()> {
         leaving: Vec::new(),
         next_number: 1,
         deleted: false,
+        rest_at: None,
     };
     while !shim.is_done() {
         shim.turn()?;
@@ -65,6 +68,8 @@ struct Shim {
     leaving: Vec<Task>,
     next_number: u32,
     deleted: bool,
+    /// When memory is given back, if nothing more is asked until then.
+    rest_at: Option<Instant>,
 }
 
 /// What a request asks to be done behind its reply.
@@ -103,7 +108,8 @@ impl Shim {
     fn deadline(&mut self) -> Option<Instant> {
         let container = self.container.as_ref().and_then(Container::deadline);
         let tasks = self.tasks().filter_map(|task| task.deadline()).min();
-        container.into_iter().chain(tasks).min()
+        let rest = self.rest_at;
+        container.into_iter().chain(tasks).chain(rest).min()
     }
 
     /// Nothing to keep and nobody who could give something.
@@ -203,6 +209,7 @@ impl Shim {
     }
 
     fn serve_request(&mut self, number: u32, id: u64, request: Request, fds: Vec<OwnedFd>) {
+        self.rest_at = Some(Instant::now() + REST_AFTER);
         let answer = self.answer(request, fds).unwrap_or_else(|error| {
             Answer::plain(Reply::Failed {
                 message: error.sentence(),
@@ -289,7 +296,7 @@ impl Shim {
         let mut container = Container::create(create, netns, number, &self.poll)?;
         let reply = process(container.init());
         self.container = Some(container);
-        sys::process::trim_heap();
+        sys::memory::trim_heap();
         Ok(Answer::plain(reply))
     }
 
@@ -357,6 +364,9 @@ impl Shim {
     /// Draws the conclusions of what happened, and watches for what is wanted next.
     fn settle(&mut self) {
         let now = Instant::now();
+        if self.rest_at.take_if(|at| *at <= now).is_some() {
+            sys::memory::rest();
+        }
         self.serve_oom(|container| container.oom_second_look(now));
         self.finish_execs(now);
         self.finish_init(now);

@@ -52,6 +52,11 @@ mod tests {
         keeper.create();
         let pid = keeper.status().pid;
         keeper.ask(Request::Start);
+        // Else the client that comes later would still get the first line.
+        let log = shim::log_name(&keeper.id);
+        while !keeper.file(&log).ends_with(b"}\n") {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         keeper.leave();
         keeper.return_to();
         let status = keeper.status();

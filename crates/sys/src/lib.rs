@@ -18,6 +18,7 @@ pub mod failpoint;
 pub mod fd;
 pub mod inotify;
 pub mod lsm;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;

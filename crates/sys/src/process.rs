@@ -323,15 +323,6 @@ pub fn set_umask(mask: u32) -> Result<()> {
     Ok(())
 }
 
-/// Gives memory that the allocator keeps for later back to the kernel.
-pub fn trim_heap() {
-    // SAFETY: walks the allocator's own free lists under its lock.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0)
-    };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

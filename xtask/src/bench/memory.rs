@@ -34,7 +34,7 @@ pub(super) fn busy(engines: &Engines, plan: &Plan) -> Result<Vec<Line>> {
     }
     std::thread::sleep(Duration::from_secs(seconds));
     let mut lines = daemons(engines, &format!("{many} containers"))?;
-    lines.push(shims()?);
+    lines.push(shims(engines.daemon.id())?);
     for side in sides.iter().filter(|side| side.is_main) {
         let mut words = vec!["rm", "-f"];
         words.extend(names.iter().map(String::as_str));
@@ -61,7 +61,8 @@ fn daemons(engines: &Engines, when: &str) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn shims() -> Result<Line> {
+/// The keepers of our daemon's containers: others may run on this machine.
+fn shims(daemon: u32) -> Result<Line> {
     let mut sizes = Vec::new();
     for entry in fs::read_dir("/proc")?.flatten() {
         let name = entry.file_name();
@@ -69,7 +70,8 @@ fn shims() -> Result<Line> {
             continue;
         };
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if line.starts_with(b"wharf-shim") {
+        let parent = kilobytes(id, "status", "PPid:").unwrap_or_default();
+        if line.starts_with(b"wharf-shim") && parent == u64::from(daemon) {
             sizes.extend(kilobytes(id, "smaps_rollup", "Pss:"));
         }
     }
@@ -80,6 +82,7 @@ fn shims() -> Result<Line> {
     })
 }
 
+/// The number behind `key`; a process's are in kilobytes but for its ids.
 fn kilobytes(id: u32, file: &str, key: &str) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{id}/{file}"))?;
     let line = text

@@ -46,10 +46,7 @@ impl Engine {
             .await
             .unwrap_or_else(|e| Err(Error::internal("starting", e)))
         {
-            Ok(()) => {
-                self.container_event(&cell, "start", &[]);
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(error) => Err(self.start_failed(&cell, error).await),
         }
     }
@@ -102,6 +99,8 @@ impl Engine {
         }
         cell.set_state(running);
         self.clock().note("start: start", cell.id, since);
+        // Before anybody listens for its end.
+        self.container_event(cell, "start", &[]);
         self.mind(Arc::clone(cell), events, Some(newborn.pidfd));
         Ok(())
     }
