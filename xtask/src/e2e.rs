@@ -9,6 +9,7 @@ use testkit::peer::Peer;
 use testkit::{Client, Kind};
 
 use crate::oracles;
+use crate::rows;
 use crate::run::{run, step};
 
 /// What is to be run.
@@ -97,6 +98,11 @@ pub(crate) fn cases(root: &Path, choice: &Choice) -> Result<Counts> {
     });
     let skipped = root.join("target/e2e-skipped.txt");
     fs::write(&skipped, "")?;
+    let recordings = rows::recordings(root, choice.kind.name(), choice.client);
+    if choice.filter.is_empty() && choice.tenth.is_none() && recordings.exists() {
+        fs::remove_dir_all(&recordings)?;
+    }
+    fs::create_dir_all(&recordings)?;
     let mut command = nextest(root, "run");
     command
         .args([
@@ -116,6 +122,7 @@ pub(crate) fn cases(root: &Path, choice: &Choice) -> Result<Counts> {
             peer.as_ref().map(Peer::host).unwrap_or_default(),
         )
         .env("WHARF_E2E_SKIPPED", &skipped)
+        .env("WHARF_E2E_ROWS", &recordings)
         .env("RUST_BACKTRACE", "0")
         .args(&choice.filter);
     if let Some(digit) = choice.tenth {
@@ -191,6 +198,17 @@ fn nextest(root: &Path, verb: &str) -> Command {
     command
 }
 
+/// Builds the program that holds the cases and returns where it lies.
+pub(crate) fn binary(root: &Path) -> Result<PathBuf> {
+    let output = nextest(root, "list")
+        .args(["--list-type", "binaries-only", "--message-format", "json"])
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).context("nextest list")?;
+    let path = list["rust-binaries"]["e2e::all"]["binary-path"].as_str();
+    Ok(PathBuf::from(path.context("the cases have a binary")?))
+}
+
 /// Returns the cases whose hash ends with `digit`.
 fn tenth(root: &Path, digit: u64) -> Result<Vec<String>> {
     let output = nextest(root, "list")
@@ -205,7 +223,7 @@ fn tenth(root: &Path, digit: u64) -> Result<Vec<String>> {
 }
 
 /// FNV-1a: the same on every machine and every day.
-fn hash(name: &str) -> u64 {
+pub(crate) fn hash(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

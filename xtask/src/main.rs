@@ -17,7 +17,9 @@ mod check;
 mod ci;
 mod e2e;
 mod fresh;
+mod noop;
 mod oracles;
+mod rows;
 mod run;
 mod setup;
 mod tidy;
@@ -28,6 +30,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   tidy                                     only the properties of the house
   e2e [--engine wharf|dockerd|dockerd28] [--client docker|wharf] [--tenth N] [FILTER]
                                            the cases of tests/e2e, as root
+  noop [--search] [--tenth N] [ROW…]       rows that do nothing must fail a case, as root
   fresh                                    README's first command on a bare Debian, as root
   setup                                    install what the tests use and this machine lacks
   bench [--rounds N] [--profile P] [--only S] [--short]
@@ -54,6 +57,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         Some("check") if rest.is_empty() => check::check(&root),
         Some("tidy") if rest.is_empty() => tidy::check(&root),
         Some("e2e") => e2e::main(&root, &e2e::Choice::parse(rest)?),
+        Some("noop") => noop::main(&root, &noop::Walk::parse(rest)?),
         Some("bench") => bench::bench(&root, rest),
         Some("fresh") if rest.is_empty() => fresh::fresh(&root),
         Some("setup") if rest.is_empty() => ci::setup_only(&root),

@@ -17,6 +17,11 @@ pub(crate) struct Parsed {
 }
 
 impl Parsed {
+    /// Keeps the flags that `wanted` says, by their long names.
+    pub(crate) fn keep(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.values.retain(|(flag, _)| wanted(flag.long));
+    }
+
     /// Returns the last value of a flag.
     pub(crate) fn last(&self, long: &str) -> Option<&str> {
         self.values

@@ -25,6 +25,7 @@ mod keys;
 mod local_tree;
 mod network_flags;
 mod progress;
+mod rows;
 mod session;
 mod start;
 mod stream;
@@ -64,14 +65,21 @@ pub fn run(args: &[OsString], env: Vec<(OsString, OsString)>) -> i32 {
     }
 }
 
+/// Prints every row of the compatibility table as JSON: the client's own, and those of the API,
+/// which are given as name, state and note. Returns the exit code.
+pub fn print_rows(operations: &[[String; 3]]) -> i32 {
+    commands::rows::print(operations)
+}
+
 fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
     let program = config.program;
-    let globals = flags::parse(&tables::GLOBAL.iter().collect::<Vec<_>>(), false, words).map_err(|text| Error::Exit {
+    let mut globals = flags::parse(&tables::GLOBAL.iter().collect::<Vec<_>>(), false, words).map_err(|text| Error::Exit {
         text: format!(
             "{text}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"
         ),
         code: 125,
     })?;
+    globals.keep(|long| sys::rows::pass(|| rows::of_flag(None, long)));
     if globals.help {
         print_bytes(help::root(program, width()).as_bytes())?;
         return Ok(0);
@@ -94,20 +102,21 @@ fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
             "Failed to initialize: unable to resolve docker endpoint: Specify only one -H",
         ));
     }
-    if program == "wharf" && first == "rows" {
-        return commands::rows::run();
-    }
     config.choose_host(hosts.first().map(String::as_str))?;
     let (command, path, rest) = match find(program, &globals.args)? {
         Found::Command(command, path, rest) => (command, path, rest),
         Found::Printed(code) => return Ok(code),
     };
-    let parsed = parse_command(program, command, &path, &rest)?;
+    let mut parsed = parse_command(program, command, &path, &rest)?;
+    parsed.keep(|long| sys::rows::pass(|| rows::of_flag(Some(command), long)));
     if parsed.help {
         print_bytes(help::command(program, &path, command, width()).as_bytes())?;
         return Ok(0);
     }
     check_args(program, command, &path, parsed.args.len())?;
+    if !sys::rows::pass(|| rows::of_command(command).to_owned()) {
+        return Ok(0);
+    }
     let client = Client::new(&config);
     let mut session = Session {
         config,

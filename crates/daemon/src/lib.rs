@@ -15,12 +15,14 @@ mod query;
 mod request;
 mod router;
 mod routes;
+mod rows;
 mod serve;
 mod telemetry;
 mod time;
 mod version;
 
 pub use config::Environment;
+pub use rows::operations;
 
 use std::ffi::OsString;
 

@@ -165,7 +165,10 @@ pub(crate) async fn handle(
     if head.method == Method::OPTIONS {
         return Some(Ok(crate::request::Answer::Empty(hyper::StatusCode::OK)));
     }
-    let (handler, name) = find(&head.method, path)?;
+    let (route, name) = find(&head.method, path)?;
+    if !crate::rows::pass(route.method.as_str(), route.path, &head.headers) {
+        return Some(crate::rows::nothing(&head.method, route.path, body).await);
+    }
     let request = Request {
         engine,
         version,
@@ -174,19 +177,19 @@ pub(crate) async fn handle(
         headers: head.headers.clone(),
         body,
     };
-    Some(handler(request).await)
+    Some((route.handler)(request).await)
 }
 
 /// A literal path wins over one with a hole; a hole takes slashes too, for image names have them.
-fn find(method: &Method, path: &str) -> Option<(Handler, String)> {
+fn find(method: &Method, path: &str) -> Option<(&'static Route, String)> {
     let path = path
         .strip_suffix('/')
         .filter(|rest| !rest.is_empty())
         .unwrap_or(path);
-    let mut best: Option<(&Route, String)> = None;
+    let mut best: Option<(&'static Route, String)> = None;
     for route in ROUTES.iter().filter(|route| route.method == *method) {
         if route.path == path {
-            return Some((route.handler, String::new()));
+            return Some((route, String::new()));
         }
         let Some(name) = hole(route.path, path) else {
             continue;
@@ -198,7 +201,7 @@ fn find(method: &Method, path: &str) -> Option<(Handler, String)> {
             best = Some((route, name));
         }
     }
-    best.map(|(route, name)| (route.handler, name))
+    best
 }
 
 /// Returns what stands in the first hole of a pattern.

@@ -29,6 +29,7 @@ pub mod random;
 pub mod regular;
 mod remove_tree;
 pub mod root;
+pub mod rows;
 pub mod sched;
 pub mod seccomp;
 pub mod single_threaded;

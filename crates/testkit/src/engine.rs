@@ -15,6 +15,9 @@ use crate::setting::{Client, Kind, Setting};
 use crate::temp::TempDir;
 use crate::{BOX, box_tar, eventually};
 
+/// The header of the harness's own requests: they prove nothing, so no row is recorded for them.
+const UNCOUNTED: &str = "Wharf-Uncounted: 1";
+
 /// An engine with an image named [`BOX`], and a client that talks to it.
 #[derive(Debug)]
 pub struct Engine {
@@ -22,6 +25,8 @@ pub struct Engine {
     /// The case's name as a prefix of its objects.
     slug: String,
     socket: PathBuf,
+    /// Where our programs write which rows of the compatibility table this case touches.
+    rows: Option<PathBuf>,
     temp: TempDir,
     daemon: Mutex<Option<Program>>,
 }
@@ -36,11 +41,16 @@ impl Engine {
             (_, Some(host)) => PathBuf::from(host.strip_prefix("unix://").unwrap_or(host)),
             (_, None) => panic!("{} is started by `cargo xtask e2e`", setting.kind.name()),
         };
+        let rows = setting.rows.as_ref().map(|folder| folder.join(name));
+        // Of an earlier run; mostly there is none.
+        rows.iter()
+            .for_each(|file| drop(std::fs::remove_file(file)));
         let setting = setting.clone();
         let engine = Engine {
             setting,
             slug,
             socket,
+            rows,
             temp,
             daemon: Mutex::new(None),
         };
@@ -58,7 +68,7 @@ impl Engine {
     fn import(&self, archive: &Path) {
         let bytes = std::fs::read(archive).expect("the archive was just made");
         let path = format!("/images/create?fromSrc=-&repo={BOX}");
-        let headers = ["Content-Type: application/x-tar"];
+        let headers = ["Content-Type: application/x-tar", UNCOUNTED];
         let reply = self.request("POST", &path, &headers, &bytes);
         assert!(
             reply.is(200).text().contains("sha256:"),
@@ -110,6 +120,7 @@ impl Engine {
                 &self.temp.at("x"),
             ])
             .args(["--pidfile", &self.temp.at("pid"), "-b", "none"])
+            .envs(self.recording())
             .envs(environment.iter().copied());
         let mut daemon = Program::start(&mut command);
         eventually("the daemon answers", || {
@@ -122,6 +133,10 @@ impl Engine {
             UnixStream::connect(&self.socket).ok()
         });
         *self.daemon.lock().expect("no panic holds the lock") = Some(daemon);
+    }
+
+    fn recording(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        self.rows.iter().map(|file| ("WHARF_ROWS", file.as_path()))
     }
 
     /// Kills our daemon as if the power of its process had failed.
@@ -156,7 +171,9 @@ impl Engine {
         command
             .args(["-H", &format!("unix://{}", self.socket.display())])
             .args(words)
-            .env_remove("DOCKER_HOST")
+            // A client that forgets its -H must find nobody, least of all this machine's engine.
+            .env("DOCKER_HOST", format!("unix://{}", self.temp.at("nobody")))
+            .envs(self.recording())
             .env_remove("DOCKER_CONTEXT")
             .env("DOCKER_CONFIG", self.temp.at("config"))
             .stdin(Stdio::null());
@@ -255,23 +272,7 @@ impl Engine {
 
     /// Removes what the case made, stops our daemon and checks that nothing is left.
     pub(crate) fn finish(&self) {
-        let all = self.get_path("/containers/json?all=1").is(200).json();
-        let all = all.as_array().expect("a list");
-        let mut ids = Vec::new();
-        for container in all {
-            let id = container["Id"].as_str().expect("an id");
-            let names = container["Names"].to_string();
-            if self.kind() == Kind::Wharf || names.contains(&format!("/{}", self.slug)) {
-                let path = format!("/containers/{id}?force=1&v=1");
-                let reply = self.request("DELETE", &path, &[], b"");
-                assert!(
-                    [204, 404, 409].contains(&reply.status),
-                    "rm -f: {}",
-                    reply.text()
-                );
-                ids.push(id.to_owned());
-            }
-        }
+        let ids = self.remove_containers();
         if self.kind() == Kind::Wharf {
             if self
                 .daemon
@@ -287,6 +288,29 @@ impl Engine {
             }
         }
     }
+
+    /// Removes the containers that the case made and returns their ids.
+    fn remove_containers(&self) -> Vec<String> {
+        let path = "/containers/json?all=1";
+        let all = self.request("GET", path, &[UNCOUNTED], b"").is(200).json();
+        let all = all.as_array().expect("a list");
+        let mut ids = Vec::new();
+        for container in all {
+            let id = container["Id"].as_str().expect("an id");
+            let names = container["Names"].to_string();
+            if self.kind() == Kind::Wharf || names.contains(&format!("/{}", self.slug)) {
+                let path = format!("/containers/{id}?force=1&v=1");
+                let reply = self.request("DELETE", &path, &[UNCOUNTED], b"");
+                assert!(
+                    [204, 404, 409].contains(&reply.status),
+                    "rm -f: {}",
+                    reply.text()
+                );
+                ids.push(id.to_owned());
+            }
+        }
+        ids
+    }
 }
 
 impl Drop for Engine {
@@ -294,7 +318,21 @@ impl Drop for Engine {
         let Ok(mut daemon) = self.daemon.lock() else {
             return;
         };
-        let Some(daemon) = daemon.take() else { return };
+        let Some(daemon) = daemon.take() else {
+            if std::thread::panicking() && self.kind() == Kind::Wharf {
+                leaks::kill_orphans();
+            }
+            return;
+        };
+        // The case failed. Its cgroups outlive every process, so the daemon is asked once more; in a
+        // thread, for this one may be panicking already.
+        let removed = std::thread::scope(|scope| {
+            let removal = scope.spawn(|| self.remove_containers());
+            removal.join()
+        });
+        if removed.is_err() {
+            eprintln!("-- not everything was removed");
+        }
         eprintln!("-- the daemon's words:\n{}", daemon.stderr());
         drop(daemon);
         leaks::kill_orphans();

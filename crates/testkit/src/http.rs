@@ -95,7 +95,7 @@ pub fn connect(socket: &Path) -> UnixStream {
     let stream = UnixStream::connect(socket)
         .unwrap_or_else(|error| panic!("connect {}: {error}", socket.display()));
     stream
-        .set_read_timeout(Some(LIMIT))
+        .set_read_timeout(Some(crate::patience(LIMIT)))
         .expect("a limit above zero");
     stream
 }

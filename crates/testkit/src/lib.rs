@@ -40,9 +40,17 @@ use std::time::{Duration, Instant};
 /// How long a thing that must happen soon may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// Returns how long is waited for what may `usually` take so long: less where failures are expected
+/// and waited for (`WHARF_E2E_PATIENCE`, seconds).
+pub(crate) fn patience(usually: Duration) -> Duration {
+    let said = std::env::var("WHARF_E2E_PATIENCE").ok();
+    let said = said.and_then(|text| text.parse().ok());
+    said.map_or(usually, |seconds| usually.min(Duration::from_secs(seconds)))
+}
+
 /// Asks `question` until it answers, at most [`SOON`]; a case that waits in vain fails with `what`.
 pub fn eventually<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + patience(SOON);
     loop {
         if let Some(answer) = question() {
             return answer;

@@ -149,7 +149,7 @@ impl Program {
     #[track_caller]
     pub fn finish(mut self) -> Output {
         self.stdin = None;
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + crate::patience(LIMIT);
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,

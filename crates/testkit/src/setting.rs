@@ -73,6 +73,8 @@ pub struct Setting {
     pub host: Option<String>,
     /// A file to which each skipped case adds a line: `WHARF_E2E_SKIPPED`.
     pub skipped: Option<PathBuf>,
+    /// A folder where each case has a file with the rows that it touched: `WHARF_E2E_ROWS`.
+    pub rows: Option<PathBuf>,
 }
 
 impl Setting {
@@ -89,6 +91,7 @@ impl Setting {
             docker: PathBuf::from(get("WHARF_E2E_DOCKER").unwrap_or_else(|| "docker".to_owned())),
             host: get("WHARF_E2E_HOST"),
             skipped: get("WHARF_E2E_SKIPPED").map(PathBuf::from),
+            rows: get("WHARF_E2E_ROWS").map(PathBuf::from),
         }
     }
 }

@@ -8,6 +8,11 @@ use std::process::ExitCode;
 /// The environment variable that arms fault doors in a build with the feature `failpoints`.
 const FAILPOINTS: &str = "WHARF_FAILPOINTS";
 
+/// The environment variables that a build with the feature `failpoints` reads to learn where the
+/// rows of the compatibility table are recorded that this process passes, and which does nothing.
+const ROWS: &str = "WHARF_ROWS";
+const NOOP: &str = "WHARF_NOOP";
+
 /// Where a shim finds the socket to its daemon.
 const SHIM_CONTROL: u8 = 3;
 
@@ -24,6 +29,11 @@ fn main() -> ExitCode {
             sys::failpoint::configure(personality, order);
         }
     };
+    #[expect(clippy::disallowed_methods, reason = "read once, here")]
+    let watch_rows = || {
+        let (record, dead) = (std::env::var_os(ROWS), std::env::var_os(NOOP));
+        sys::rows::configure(record.as_deref(), dead.as_deref());
+    };
     let code = match (name, args.first().and_then(|word| word.to_str())) {
         (engine::SHIM_NAME, _) => {
             arm("shim");
@@ -35,6 +45,7 @@ fn main() -> ExitCode {
         }
         ("dockerd", _) => {
             arm("daemon");
+            watch_rows();
             daemon::main(
                 "dockerd",
                 &args,
@@ -43,8 +54,10 @@ fn main() -> ExitCode {
                 },
             )
         }
+        ("wharf", Some("rows")) => cli::print_rows(&daemon::operations()),
         (_, Some("daemon")) => {
             arm("daemon");
+            watch_rows();
             let environment = daemon::Environment {
                 failpoints: failpoints.clone(),
             };
@@ -52,6 +65,7 @@ fn main() -> ExitCode {
         }
         _ => {
             arm("client");
+            watch_rows();
             let words: Vec<OsString> = std::env::args_os().collect();
             cli::run(&words, std::env::vars_os().collect())
         }

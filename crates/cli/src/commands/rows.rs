@@ -1,35 +1,22 @@
-//! `wharf rows`: every command and flag as JSON, for the compatibility table.
+//! `wharf rows`: every row of the compatibility table as JSON, for the tool that writes it.
 
 use serde_json::{Value, json};
 
 use crate::commands::handler;
-use crate::error::Result;
 use crate::session::print_bytes;
-use crate::tables::commands;
 
-/// Prints the rows.
-pub(crate) fn run() -> Result<i32> {
-    let rows: Vec<Value> = commands()
-        .map(|command| {
-            let flags: Vec<Value> = command
-                .flags()
-                .map(|flag| {
-                    json!({
-                        "name": flag.long,
-                        "short": flag.short.to_string().trim(),
-                        "type": flag.kind.word(),
-                        "hidden": flag.hidden,
-                    })
-                })
-                .collect();
-            json!({
-                "command": command.paths[0],
-                "aliases": command.paths[1..],
-                "built": handler(command.paths[0]).is_some(),
-                "flags": flags,
-            })
-        })
-        .collect();
-    print_bytes(format!("{}\n", Value::Array(rows)).as_bytes())?;
-    Ok(0)
+/// Prints the rows of the client and, given as name, state and note, those of the API; returns the
+/// exit code.
+pub(crate) fn print(operations: &[[String; 3]]) -> i32 {
+    let own = crate::rows::all(|path| handler(path).is_some());
+    let own = own.iter().map(
+        |(row, state)| json!({"row": row, "face": "cli", "state": state.word(), "note": state.note()}),
+    );
+    let operations = operations
+        .iter()
+        .map(|[row, state, note]| json!({"row": row, "face": "api", "state": state, "note": note}));
+    let rows: Vec<Value> = own.chain(operations).collect();
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    let text = format!("[\n{}\n]\n", lines.join(",\n"));
+    i32::from(print_bytes(text.as_bytes()).is_err())
 }

@@ -1,0 +1,203 @@
+//! Pure: the rows of the compatibility table that are the client's: every command and flag of
+//! Docker's client, and what we say of it.
+//!
+//! Vocabulary: a *row* is named as a person types it: `run --name`, `image inspect`, `--host` (a
+//! flag before the command). Rows come out of the tables that the parser reads ([`tables`]), so a
+//! flag without a row is not possible; what Docker has and we lack stands here.
+
+use crate::tables::{self, Command};
+
+/// What we say of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It is there. Whether it works is for the tests to say.
+    Built,
+    /// Some of it is there.
+    Partly(&'static str),
+    /// It will not be there.
+    Refused(&'static str),
+    /// It is there, but the kernels at hand lack the named option.
+    Untested(&'static str),
+    /// It is not there yet.
+    NotYet(&'static str),
+}
+
+impl State {
+    /// Returns the word for it in the table.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Built => "built",
+            Self::Partly(_) => "partly",
+            Self::Refused(_) => "refused",
+            Self::Untested(_) => "untested",
+            Self::NotYet(_) => "not yet",
+        }
+    }
+
+    /// Returns what is to be said beside the word.
+    pub(crate) const fn note(self) -> &'static str {
+        match self {
+            Self::Built => "",
+            Self::Partly(note)
+            | Self::Refused(note)
+            | Self::Untested(note)
+            | Self::NotYet(note) => note,
+        }
+    }
+}
+
+/// Returns the name of a command's row: the shortest that is typed for it.
+pub(crate) fn of_command(command: &Command) -> &'static str {
+    let short = command.paths.iter().find(|path| !path.contains(' '));
+    short.unwrap_or(&command.paths[0])
+}
+
+/// Returns the name of a flag's row; a flag that stands before the command has no command.
+pub(crate) fn of_flag(command: Option<&Command>, long: &str) -> String {
+    match command {
+        Some(command) => format!("{} --{long}", of_command(command)),
+        None => format!("--{long}"),
+    }
+}
+
+/// Returns every row and what we say of it; `built` tells whether a command, by its first path, has
+/// a function.
+pub(crate) fn all(built: impl Fn(&str) -> bool) -> Vec<(String, State)> {
+    let mut rows = Vec::new();
+    for flag in tables::GLOBAL {
+        let name = of_flag(None, flag.long);
+        rows.push((name.clone(), said_of(&name, State::Built)));
+    }
+    for command in tables::commands() {
+        let name = of_command(command);
+        let whole = if built(command.paths[0]) {
+            State::Built
+        } else {
+            State::NotYet("a later issue")
+        };
+        let whole = said_of(name, whole);
+        rows.push((name.to_owned(), whole));
+        for flag in command.flags() {
+            let name = of_flag(Some(command), flag.long);
+            // A flag of what is not there is not there either.
+            let state = if matches!(whole, State::Refused(_) | State::NotYet(_)) {
+                whole
+            } else {
+                said_of(&name, State::Built)
+            };
+            rows.push((name, state));
+        }
+    }
+    for (command, flags, state) in LACKING {
+        if !command.is_empty() && !rows.iter().any(|(name, _)| name == command) {
+            rows.push(((*command).to_owned(), *state));
+        }
+        for flag in *flags {
+            rows.push((format!("{command} --{flag}"), *state));
+        }
+    }
+    for (group, commands) in SWARM {
+        for command in *commands {
+            let name = format!("{group} {command}");
+            if !rows.iter().any(|(known, _)| *known == name) {
+                rows.push((name, State::Refused(NO_SWARM)));
+            }
+        }
+    }
+    rows
+}
+
+fn said_of(name: &str, otherwise: State) -> State {
+    let said = SAID.iter().find(|(row, _)| *row == name);
+    said.map_or(otherwise, |(_, state)| *state)
+}
+
+const NO_SWARM: &str = "swarm: one host; the answer is the daemon's own for a host outside a swarm";
+const WINDOWS: &str = "Windows only, as in Docker";
+const LATER: State = State::NotYet("a later issue");
+
+/// What we say of rows of the parser's tables, where it is more than that they are built.
+#[rustfmt::skip]
+const SAID: &[(&str, State)] = &[
+    ("swarm init", State::Refused(NO_SWARM)),
+    ("swarm join", State::Refused(NO_SWARM)),
+    ("run --cpu-count", State::Refused(WINDOWS)),
+    ("run --cpu-percent", State::Refused(WINDOWS)),
+    ("run --io-maxbandwidth", State::Refused(WINDOWS)),
+    ("run --io-maxiops", State::Refused(WINDOWS)),
+    ("run --isolation", State::Refused(WINDOWS)),
+    ("create --cpu-count", State::Refused(WINDOWS)),
+    ("create --cpu-percent", State::Refused(WINDOWS)),
+    ("create --io-maxbandwidth", State::Refused(WINDOWS)),
+    ("create --io-maxiops", State::Refused(WINDOWS)),
+    ("create --isolation", State::Refused(WINDOWS)),
+];
+
+/// What Docker's client has (29.7) and the parser's tables lack: a command, its flags.
+#[rustfmt::skip]
+const LACKING: &[(&str, &[&str], State)] = &[
+    ("bake", &[], State::NotYet("a plugin of Docker's: buildx")),
+    ("builder prune", &["all", "filter", "force", "keep-storage"], LATER),
+    ("checkpoint create", &["checkpoint-dir", "leave-running"], State::NotYet("checkpoints, experimental in Docker")),
+    ("checkpoint ls", &["checkpoint-dir"], State::NotYet("checkpoints, experimental in Docker")),
+    ("checkpoint rm", &["checkpoint-dir"], State::NotYet("checkpoints, experimental in Docker")),
+    ("commit", &["no-pause"], LATER),
+    ("start", &["checkpoint", "checkpoint-dir"], State::NotYet("checkpoints, experimental in Docker")),
+    ("update", &["kernel-memory"], LATER),
+    ("build", &["add-host", "build-arg", "cache-from", "cgroup-parent", "compress", "cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems", "disable-content-trust", "file", "force-rm", "iidfile", "isolation", "label", "memory", "memory-swap", "network", "no-cache", "platform", "pull", "quiet", "rm", "security-opt", "shm-size", "squash", "tag", "target", "ulimit"], LATER),
+    ("system dial-stdio", &[], LATER),
+    ("volume create", &["availability", "group", "limit-bytes", "name", "required-bytes", "scope", "secret", "sharing", "topology-preferred", "topology-required", "type"], State::NotYet("cluster volumes")),
+    ("volume ls", &["cluster"], State::NotYet("cluster volumes")),
+    ("volume update", &["availability"], State::NotYet("cluster volumes")),
+];
+
+/// Commands that need a swarm.
+#[rustfmt::skip]
+const SWARM: &[(&str, &[&str])] = &[
+    ("config", &["create", "inspect", "ls", "rm"]),
+    ("node", &["demote", "inspect", "ls", "promote", "ps", "rm", "update"]),
+    ("secret", &["create", "inspect", "ls", "rm"]),
+    ("service", &["create", "inspect", "logs", "ls", "ps", "rm", "rollback", "scale", "update"]),
+    ("stack", &["config", "deploy", "ls", "ps", "rm", "services"]),
+    ("swarm", &["ca", "init", "join", "join-token", "leave", "unlock", "unlock-key", "update"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_row_stands_once() {
+        let rows = all(|_| true);
+        let mut names = BTreeSet::new();
+        for (name, _) in &rows {
+            assert!(names.insert(name), "{name}");
+        }
+        // Docker's 127 leaf commands have 1,136 instances of flags; those of swarm are one row each.
+        assert!(rows.len() > 700, "{}", rows.len());
+    }
+
+    #[test]
+    fn what_is_said_is_said_of_a_row() {
+        let rows = all(|_| true);
+        for (row, state) in SAID {
+            assert!(rows.contains(&((*row).to_owned(), *state)), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_name_that_is_typed() {
+        let names: Vec<String> = all(|_| true).into_iter().map(|(name, _)| name).collect();
+        for name in [
+            "ps --all",
+            "run --name",
+            "image inspect --format",
+            "--host",
+            "stack ls",
+        ] {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+    }
+}
