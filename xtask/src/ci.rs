@@ -9,7 +9,7 @@ use testkit::{Client, Kind};
 
 use crate::e2e::{self, Choice, Counts};
 use crate::run::run;
-use crate::{check, fresh, setup};
+use crate::{check, compat, fresh, noop, setup};
 
 /// What one step of the run came to.
 struct Line {
@@ -62,6 +62,12 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
             &|| e2e::cases(root, &choice),
         );
     }
+    take("docs/compat.md is what it would be", &|| {
+        compat::check(root).map(|()| one())
+    });
+    take("a tenth of the rows that do nothing", &|| {
+        noop::run(root, &noop::Walk::of_tenth(commits(root)?))
+    });
     take("a tenth of the cases on dockerd28", &|| reference(root));
     summary(&lines)
 }
@@ -102,22 +108,24 @@ fn rooms(root: &Path) -> Result<Counts> {
     )
 }
 
-/// Runs the tenth of the cases whose turn it is: the commits are counted.
-fn reference(root: &Path) -> Result<Counts> {
+/// Counts the commits: they say whose turn it is.
+fn commits(root: &Path) -> Result<u64> {
     let output = Command::new("git")
         .args(["rev-list", "--count", "HEAD"])
         .current_dir(root)
         .output()?;
-    let commits: u64 = String::from_utf8_lossy(&output.stdout)
-        .trim()
-        .parse()
-        .unwrap_or(0);
+    let count = String::from_utf8_lossy(&output.stdout);
+    Ok(count.trim().parse().unwrap_or(0))
+}
+
+/// Runs the tenth of the cases whose turn it is.
+fn reference(root: &Path) -> Result<Counts> {
     let kind = Kind::Dockerd28;
     let choice = Choice {
         kind,
         client: Client::Docker,
         filter: Vec::new(),
-        tenth: Some(commits % 10),
+        tenth: Some(commits(root)? % 10),
     };
     e2e::cases(root, &choice)
 }

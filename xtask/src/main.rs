@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 mod bench;
 mod check;
 mod ci;
+mod compat;
 mod e2e;
 mod fresh;
 mod noop;
@@ -31,6 +32,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   e2e [--engine wharf|dockerd|dockerd28] [--client docker|wharf] [--tenth N] [FILTER]
                                            the cases of tests/e2e, as root
   noop [--search] [--tenth N] [ROW…]       rows that do nothing must fail a case, as root
+  compat [--check]                         write docs/compat.md, or see that it is up to date
   fresh                                    README's first command on a bare Debian, as root
   setup                                    install what the tests use and this machine lacks
   bench [--rounds N] [--profile P] [--only S] [--short]
@@ -58,6 +60,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         Some("tidy") if rest.is_empty() => tidy::check(&root),
         Some("e2e") => e2e::main(&root, &e2e::Choice::parse(rest)?),
         Some("noop") => noop::main(&root, &noop::Walk::parse(rest)?),
+        Some("compat") => compat::main(&root, rest),
         Some("bench") => bench::bench(&root, rest),
         Some("fresh") if rest.is_empty() => fresh::fresh(&root),
         Some("setup") if rest.is_empty() => ci::setup_only(&root),

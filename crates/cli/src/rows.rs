@@ -17,6 +17,10 @@ pub(crate) enum State {
     /// It will not be there.
     Refused(&'static str),
     /// It is there, but the kernels at hand lack the named option.
+    #[expect(
+        dead_code,
+        reason = "what is built today needs no option that is lacking"
+    )]
     Untested(&'static str),
     /// It is not there yet.
     NotYet(&'static str),
@@ -108,29 +112,102 @@ pub(crate) fn all(built: impl Fn(&str) -> bool) -> Vec<(String, State)> {
 }
 
 fn said_of(name: &str, otherwise: State) -> State {
-    let said = SAID.iter().find(|(row, _)| *row == name);
+    let shared = ["run --", "create --"]
+        .iter()
+        .find_map(|command| name.strip_prefix(command));
+    let said = SAID.iter().find(|(row, _)| *row == name).or_else(|| {
+        let flag = shared?;
+        SAID_OF_CREATE.iter().find(|(known, _)| *known == flag)
+    });
     said.map_or(otherwise, |(_, state)| *state)
 }
 
 const NO_SWARM: &str = "swarm: one host; the answer is the daemon's own for a host outside a swarm";
-const WINDOWS: &str = "Windows only, as in Docker";
 const LATER: State = State::NotYet("a later issue");
+/// The client has the command; the daemon answers 501.
+const NO_ROUTE: State = State::NotYet("the operation of the API is a later issue");
+const WINDOWS: State = State::Refused("Windows only, as in Docker");
+const VOLUMES: State = State::NotYet("volumes are a later issue");
+const NETWORKS: State = State::NotYet("user-defined networks are a later issue");
+const BLOCK_IO: State = State::NotYet("block I/O limits are a later issue");
+const HEALTH: State = State::NotYet("health checks are a later issue");
+const REGISTRY: State = State::NotYet("there is no registry client yet");
 
 /// What we say of rows of the parser's tables, where it is more than that they are built.
 #[rustfmt::skip]
 const SAID: &[(&str, State)] = &[
+    ("--config", State::Partly("the folder is read for what the client uses of config.json")),
+    ("--context", State::Partly("only the context `default`")),
+    ("--tls", LATER),
+    ("--tlscacert", LATER),
+    ("--tlscert", LATER),
+    ("--tlskey", LATER),
+    ("--tlsverify", LATER),
+    ("commit", NO_ROUTE),
+    ("container prune", NO_ROUTE),
+    ("cp", NO_ROUTE),
+    ("diff", NO_ROUTE),
+    ("export", NO_ROUTE),
+    ("image prune", NO_ROUTE),
+    ("inspect --size", NO_ROUTE),
+    ("container inspect --size", NO_ROUTE),
+    ("load --platform", LATER),
+    ("network inspect", State::Partly("there are no user-defined networks yet")),
+    ("pull", REGISTRY),
+    ("rm --link", NETWORKS),
+    ("rm --volumes", VOLUMES),
+    ("save", NO_ROUTE),
     ("swarm init", State::Refused(NO_SWARM)),
     ("swarm join", State::Refused(NO_SWARM)),
-    ("run --cpu-count", State::Refused(WINDOWS)),
-    ("run --cpu-percent", State::Refused(WINDOWS)),
-    ("run --io-maxbandwidth", State::Refused(WINDOWS)),
-    ("run --io-maxiops", State::Refused(WINDOWS)),
-    ("run --isolation", State::Refused(WINDOWS)),
-    ("create --cpu-count", State::Refused(WINDOWS)),
-    ("create --cpu-percent", State::Refused(WINDOWS)),
-    ("create --io-maxbandwidth", State::Refused(WINDOWS)),
-    ("create --io-maxiops", State::Refused(WINDOWS)),
-    ("create --isolation", State::Refused(WINDOWS)),
+    ("system df", NO_ROUTE),
+    ("update", NO_ROUTE),
+    ("volume inspect", State::Partly("there are no volumes yet")),
+];
+
+/// As [`SAID`], of flags that `run` and `create` share.
+#[rustfmt::skip]
+const SAID_OF_CREATE: &[(&str, State)] = &[
+    ("annotation", LATER),
+    ("blkio-weight", BLOCK_IO),
+    ("blkio-weight-device", BLOCK_IO),
+    ("cgroup-parent", LATER),
+    ("cpu-count", WINDOWS),
+    ("cpu-percent", WINDOWS),
+    ("cpu-rt-period", LATER),
+    ("cpu-rt-runtime", LATER),
+    ("device", LATER),
+    ("device-cgroup-rule", LATER),
+    ("device-read-bps", BLOCK_IO),
+    ("device-read-iops", BLOCK_IO),
+    ("device-write-bps", BLOCK_IO),
+    ("device-write-iops", BLOCK_IO),
+    ("gpus", LATER),
+    ("health-cmd", HEALTH),
+    ("health-interval", HEALTH),
+    ("health-retries", HEALTH),
+    ("health-start-interval", HEALTH),
+    ("health-start-period", HEALTH),
+    ("health-timeout", HEALTH),
+    ("init", LATER),
+    ("io-maxbandwidth", WINDOWS),
+    ("io-maxiops", WINDOWS),
+    ("ip", NETWORKS),
+    ("ip6", NETWORKS),
+    ("isolation", WINDOWS),
+    ("kernel-memory", State::Refused("the kernel has lost it")),
+    ("link", NETWORKS),
+    ("link-local-ip", NETWORKS),
+    ("mac-address", NETWORKS),
+    ("net-alias", NETWORKS),
+    ("network-alias", NETWORKS),
+    ("publish", LATER),
+    ("publish-all", LATER),
+    ("restart", LATER),
+    ("storage-opt", LATER),
+    ("use-api-socket", LATER),
+    ("userns", State::Partly("only `host`")),
+    ("volume-driver", VOLUMES),
+    ("volumes-from", VOLUMES),
 ];
 
 /// What Docker's client has (29.7) and the parser's tables lack: a command, its flags.
@@ -175,8 +252,8 @@ mod tests {
         for (name, _) in &rows {
             assert!(names.insert(name), "{name}");
         }
-        // Docker's 127 leaf commands have 1,136 instances of flags; those of swarm are one row each.
-        assert!(rows.len() > 700, "{}", rows.len());
+        // Each of 127 leaf commands once, with its flags; those that need a swarm without.
+        assert!(rows.len() > 600, "{}", rows.len());
     }
 
     #[test]
@@ -184,6 +261,12 @@ mod tests {
         let rows = all(|_| true);
         for (row, state) in SAID {
             assert!(rows.contains(&((*row).to_owned(), *state)), "{row}");
+        }
+        for (flag, state) in SAID_OF_CREATE {
+            for command in ["run", "create"] {
+                let row = format!("{command} --{flag}");
+                assert!(rows.contains(&(row.clone(), *state)), "{row}");
+            }
         }
     }
 

@@ -41,6 +41,8 @@ pub(crate) type Takeover = Box<dyn FnOnce(OwnedFd, Vec<u8>) -> Boxed<()> + Send>
 pub(crate) enum Answer {
     /// Nothing but a status.
     Empty(StatusCode),
+    /// As that, without the headers of every answer.
+    Bare,
     /// A document.
     Json(StatusCode, Vec<u8>),
     /// A text.

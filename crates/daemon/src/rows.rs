@@ -45,7 +45,7 @@ pub(crate) async fn nothing(method: &Method, path: &str, mut body: Incoming) -> 
         (&Method::GET, "events" | "logs" | "export" | "get" | "archive") => {
             Answer::stream("application/octet-stream", |_| async {})
         }
-        (&Method::GET, "_ping") => Answer::Text(""),
+        (_, "_ping") => Answer::Bare,
         (&Method::GET, "json") if !path.contains('{') => Answer::ok(&serde_json::json!([])),
         (&Method::GET, "history") => Answer::ok(&serde_json::json!([])),
         (&Method::POST, "create" | "exec") => Answer::json(

@@ -204,6 +204,7 @@ async fn respond(
             put(&mut response, "connection", "close");
             return response;
         }
+        Some(Ok(Answer::Bare)) => return Response::new(Body::empty()),
         Some(Ok(answer)) => encode(answer),
     };
     let maximum = ApiVersion::MAX.to_string();
@@ -242,7 +243,7 @@ fn encode(answer: Answer) -> Response<Body> {
             Body::whole(text),
         ),
         Answer::Stream(content_type, body) => with(StatusCode::OK, Some(content_type), body),
-        Answer::Takeover(_) => with(StatusCode::OK, None, Body::empty()),
+        Answer::Takeover(_) | Answer::Bare => with(StatusCode::OK, None, Body::empty()),
     }
 }
 

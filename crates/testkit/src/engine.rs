@@ -43,8 +43,9 @@ impl Engine {
         };
         let rows = setting.rows.as_ref().map(|folder| folder.join(name));
         // Of an earlier run; mostly there is none.
-        rows.iter()
-            .for_each(|file| drop(std::fs::remove_file(file)));
+        if let Some(file) = &rows {
+            drop(std::fs::remove_file(file));
+        }
         let setting = setting.clone();
         let engine = Engine {
             setting,
@@ -318,7 +319,7 @@ impl Drop for Engine {
         let Ok(mut daemon) = self.daemon.lock() else {
             return;
         };
-        let Some(daemon) = daemon.take() else {
+        let Some(mut daemon) = daemon.take() else {
             if std::thread::panicking() && self.kind() == Kind::Wharf {
                 leaks::kill_orphans();
             }
@@ -332,6 +333,11 @@ impl Drop for Engine {
         });
         if removed.is_err() {
             eprintln!("-- not everything was removed");
+        }
+        daemon.signal(Signal::TERM);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(3);
+        while daemon.runs() && std::time::Instant::now() < deadline {
+            std::thread::sleep(std::time::Duration::from_millis(10));
         }
         eprintln!("-- the daemon's words:\n{}", daemon.stderr());
         drop(daemon);
