@@ -149,6 +149,11 @@ impl Client {
                 socket: connection.socket,
                 early: connection.early,
             }),
+            // Docker's words; what the daemon says is not among them.
+            status @ 400..=499 if status != 404 => Err(Error::Exit {
+                text: format!("unable to upgrade to tcp, received {status}"),
+                code: 1,
+            }),
             _ => Err(refusal(Response::new(head, connection, false))),
         }
     }

@@ -73,12 +73,7 @@ pub fn print_rows(operations: &[[String; 3]]) -> i32 {
 
 fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
     let program = config.program;
-    let mut globals = flags::parse(&tables::GLOBAL.iter().collect::<Vec<_>>(), false, words).map_err(|text| Error::Exit {
-        text: format!(
-            "{text}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"
-        ),
-        code: 125,
-    })?;
+    let mut globals = parse_globals(program, false, words)?;
     globals.keep(|long| sys::rows::pass(|| rows::of_flag(None, long)));
     if globals.help {
         print_bytes(help::root(program, width()).as_bytes())?;
@@ -103,6 +98,9 @@ fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
         ));
     }
     config.choose_host(hosts.first().map(String::as_str))?;
+    if let Some(code) = global_flags_behind(program, &globals.args)? {
+        return Ok(code);
+    }
     let (command, path, rest) = match find(program, &globals.args)? {
         Found::Command(command, path, rest) => (command, path, rest),
         Found::Printed(code) => return Ok(code),
@@ -130,6 +128,39 @@ fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
             session.path
         ))),
     }
+}
+
+/// The words behind a command that does not exist are the program's own flags, as Docker reads
+/// them: `docker nosuch --help` helps.
+fn global_flags_behind(program: &str, words: &[String]) -> Result<Option<i32>> {
+    let first = words[0].as_str();
+    let group = tables::GROUPS
+        .iter()
+        .chain(tables::SWARM_GROUPS)
+        .any(|(name, _)| *name == first);
+    if group || tables::commands().any(|command| command.paths.contains(&first)) {
+        return Ok(None);
+    }
+    let behind = parse_globals(program, true, &words[1..])?;
+    if behind.help {
+        print_bytes(help::root(program, width()).as_bytes())?;
+        return Ok(Some(0));
+    }
+    if behind.is_set("version") {
+        print_bytes(version_line(program).as_bytes())?;
+        return Ok(Some(0));
+    }
+    Ok(None)
+}
+
+fn parse_globals(program: &str, interspersed: bool, words: &[String]) -> Result<Parsed> {
+    let flags: Vec<_> = tables::GLOBAL.iter().collect();
+    flags::parse(&flags, interspersed, words).map_err(|text| Error::Exit {
+        text: format!(
+            "{text}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"
+        ),
+        code: 125,
+    })
 }
 
 fn version_line(program: &str) -> String {
@@ -262,7 +293,10 @@ fn show_help(program: &str, words: &[String]) -> Result<i32> {
         print_bytes(help::root(program, width()).as_bytes())?;
         return Ok(0);
     }
-    match find(program, words)? {
+    match find(program, words).map_err(|_| Error::Exit {
+        text: format!("unknown help topic: {}", words.join(" ")),
+        code: 1,
+    })? {
         Found::Command(command, path, _) => {
             print_bytes(help::command(program, &path, command, width()).as_bytes())?;
             Ok(0)
@@ -295,14 +329,15 @@ fn check_args(program: &str, command: &Command, path: &str, count: usize) -> Res
             "See",
             format!("requires at least {least} {}", plural(least)),
         ),
+        // Docker's own words, its slip of the pen too: scripts compare whole texts.
         Args::Max(most) if count > most => {
-            ("See", format!("requires at most {most} {}", plural(most)))
+            ("SRun", format!("requires at most {most} {}", plural(most)))
         }
         Args::Exact(exact) if count != exact => {
             ("Run", format!("requires {exact} {}", plural(exact)))
         }
         Args::Range(least, most) if !(least..=most).contains(&count) => (
-            "See",
+            "Run",
             format!(
                 "requires at least {least} and at most {most} {}",
                 plural(most)

@@ -21,6 +21,9 @@ pub(crate) fn networks(parsed: &Parsed, host: &mut HostConfig) -> Result<Network
     let (mut own, mut special) = (false, false);
     for (index, text) in wanted.iter().enumerate() {
         let (name, mut endpoint) = network(text).map_err(Error::Text)?;
+        if name.is_empty() {
+            return Err(Error::text("no name set for network"));
+        }
         let user_defined = is_user_defined(&name);
         own |= user_defined;
         special |= !user_defined;

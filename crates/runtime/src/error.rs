@@ -166,6 +166,10 @@ impl Failure {
     /// Puts what init of a container said into words.
     pub(crate) fn of_init(plan: &Plan, step: Step, item: usize, reason: Reason) -> Self {
         let what = match step {
+            // runc says the call and no more.
+            Step::Hostname => {
+                return Self::Died(reason.to_string());
+            }
             Step::Join => plan.namespaces.join.get(item).map_or_else(
                 || "join the network namespace".to_owned(),
                 |(_, path)| format!("join namespace {path:?}"),

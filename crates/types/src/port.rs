@@ -41,10 +41,10 @@ pub enum InvalidPort {
     #[error("no port specified: {0}<empty>")]
     Empty(String),
     /// The container's side.
-    #[error("invalid containerPort: {0}")]
+    #[error("Invalid containerPort: {0}")]
     Container(String),
     /// The host's side.
-    #[error("invalid hostPort: {0}")]
+    #[error("Invalid hostPort: {0}")]
     Host(String),
     /// The address.
     #[error("invalid IP address: {0}")]
@@ -53,7 +53,7 @@ pub enum InvalidPort {
     #[error("invalid ranges specified for container and host Ports: {0} and {1}")]
     Ranges(String, String),
     /// Not tcp, udp or sctp.
-    #[error("invalid proto: {0}")]
+    #[error("Invalid proto: {0}")]
     Protocol(String),
     /// `--expose` with a colon.
     #[error("invalid port format for --expose: {0}")]
@@ -230,13 +230,13 @@ mod tests {
         for (text, message) in [
             ("", "no port specified: <empty>"),
             ("80:", "no port specified: 80:<empty>"),
-            ("x:y", "invalid containerPort: y"),
+            ("x:y", "Invalid containerPort: y"),
             ("a:80:80", "invalid IP address: a"),
             ("80:80:80:80", "invalid IP address: 80:80"),
-            ("1.2.3.4:80", "invalid hostPort: 1.2.3.4"),
-            ("70000:80", "invalid hostPort: 70000"),
-            ("-1:80", "invalid hostPort: -1"),
-            ("80/foo", "invalid proto: foo"),
+            ("1.2.3.4:80", "Invalid hostPort: 1.2.3.4"),
+            ("70000:80", "Invalid hostPort: 70000"),
+            ("-1:80", "Invalid hostPort: -1"),
+            ("80/foo", "Invalid proto: foo"),
             (
                 "80-81:80-82",
                 "invalid ranges specified for container and host Ports: 80-82 and 80-81",

@@ -152,14 +152,12 @@ impl FromStr for Reference {
             name.to_owned()
         };
         if !repository.split('/').all(is_component) {
-            let lower = repository.to_lowercase();
-            return Err(
-                if has_uppercase(&repository) && lower.split('/').all(is_component) {
-                    InvalidReference::Uppercase(repository)
-                } else {
-                    InvalidReference::Format
-                },
-            );
+            // As Docker's library: a capital is told before anything else that is wrong.
+            return Err(if has_uppercase(&repository) {
+                InvalidReference::Uppercase(repository)
+            } else {
+                InvalidReference::Format
+            });
         }
         if registry.len() + 1 + repository.len() > 255 {
             return Err(InvalidReference::TooLong);

@@ -31,7 +31,7 @@ pub(crate) fn events(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         "" => Ok(String::new()),
         text => api_time(text, SystemTime::now()).ok_or_else(|| {
             Error::text(format!(
-                "invalid value for \"{flag}\": failed to parse value as time or duration: {}",
+                "failed to parse value as time or duration: {}",
                 quote(text)
             ))
         }),

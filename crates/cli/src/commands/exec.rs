@@ -28,7 +28,6 @@ pub(crate) fn exec(session: &mut Session, parsed: &Parsed) -> Result<i32> {
             .get(&container_path(&parsed.args[0], "/json"))?;
         return Err(Error::text("the input device is not a TTY"));
     }
-    let keys = Keys::parse(parsed.text("detach-keys"))?;
     let answer = session
         .client
         .post_json(&container_path(&parsed.args[0], "/exec"), &request)?;
@@ -47,6 +46,7 @@ pub(crate) fn exec(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         return Ok(0);
     }
     let signals = stream::catch_signals(false, request.tty)?;
+    let keys = Keys::parse(parsed.text("detach-keys"))?;
     let body = serde_json::to_vec(&start).map_err(|error| Error::text(error.to_string()))?;
     let hijacked = session.client.hijack(&format!("{base}/start"), &body)?;
     let join = Join {

@@ -89,6 +89,12 @@ pub(crate) fn volumes(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 }
 
 fn fetch(session: &mut Session, kind: &str, name: &str, size: bool) -> Result<Vec<u8>> {
+    if name.trim().is_empty() {
+        return Err(match kind {
+            "container" => Error::text("invalid container name or ID: value is empty"),
+            _ => Error::text(format!("Error: No such {kind}: {name}")),
+        });
+    }
     let escaped = escape_path(name);
     let path = match kind {
         "container" => {

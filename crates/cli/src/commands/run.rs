@@ -53,8 +53,7 @@ pub(crate) fn run(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     {
         host.console_size = [height.into(), width.into()];
     }
-    let keys = Keys::parse(parsed.text("detach-keys"))?;
-    run_container(session, parsed, &request, keys).map_err(|error| as_run_error(session, error))
+    run_container(session, parsed, &request).map_err(|error| as_run_error(session, error))
 }
 
 /// Gives an error the words and the exit code of `run`.
@@ -223,7 +222,6 @@ fn run_container(
     session: &mut Session,
     parsed: &Parsed,
     request: &ContainerCreateRequest,
-    keys: Keys,
 ) -> Result<i32> {
     let id = create_container(session, parsed, request)?;
     let config = &request.config;
@@ -238,6 +236,7 @@ fn run_container(
         return Ok(0);
     }
     let hijacked = attach(session, &base, request, parsed.text("detach-keys"))?;
+    let keys = Keys::parse(parsed.text("detach-keys"))?;
     let removed = request
         .host_config
         .as_ref()

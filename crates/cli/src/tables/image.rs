@@ -81,7 +81,7 @@ const IMAGE_SAVE: &[Flag] = &[
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
     Command { paths: &["image history", "history"], usage: &["[OPTIONS] IMAGE"], about: "Show the history of an image", flags: &[IMAGE_HISTORY], args: Args::Exact(1), interspersed: true },
-    Command { paths: &["image import", "import"], usage: &["[OPTIONS] file|URL|- [REPOSITORY[:TAG]]"], about: "Import the contents from a tarball to create a filesystem image", flags: &[IMAGE_IMPORT], args: Args::Range(1, 2), interspersed: true },
+    Command { paths: &["image import", "import"], usage: &["[OPTIONS] file|URL|- [REPOSITORY[:TAG]]"], about: "Import the contents from a tarball to create a filesystem image", flags: &[IMAGE_IMPORT], args: Args::Min(1), interspersed: true },
     Command { paths: &["image inspect"], usage: &["[OPTIONS] IMAGE [IMAGE...]"], about: "Display detailed information on one or more images", flags: &[IMAGE_INSPECT], args: Args::Min(1), interspersed: true },
     Command { paths: &["image load", "load"], usage: &["[OPTIONS]"], about: "Load an image from a tar archive or STDIN", flags: &[IMAGE_LOAD], args: Args::None, interspersed: true },
     Command { paths: &["image ls", "image list", "images"], usage: &["[OPTIONS] [REPOSITORY[:TAG]]"], about: "List images", flags: &[IMAGE_LS], args: Args::Max(1), interspersed: true },

@@ -45,7 +45,12 @@ pub(crate) async fn create(request: Request) -> Result {
         ));
     }
     let host_config = create_host::with_defaults(host_config.unwrap_or_default(), request.version);
-    refuse_config(&config, networking_config.as_ref())?;
+    refuse_config(&config)?;
+    check_networks(
+        &request,
+        &host_config.network_mode,
+        networking_config.as_ref(),
+    )?;
     let host = create_host::host(&host_config)?;
     let face = serde_json::to_value(Face {
         config: config.clone(),
@@ -66,6 +71,61 @@ pub(crate) async fn create(request: Request) -> Result {
         warnings: created.warnings,
     };
     Ok(Answer::json(StatusCode::CREATED, &answer))
+}
+
+/// What can be known of the networks before the container is there.
+fn check_networks(
+    request: &Request,
+    mode: &str,
+    networking: Option<&api::network::NetworkingConfig>,
+) -> Result<()> {
+    if let Some(other) = mode.strip_prefix("container:") {
+        return Err(match request.engine.inspect(other) {
+            Ok(_) => Failure::not_yet("sharing the network of another container"),
+            // No 404: to clients that is an image to be pulled.
+            Err(error) => {
+                Failure::bad_request(format!("joining network namespace of container: {error}"))
+            }
+        });
+    }
+    let none = std::collections::BTreeMap::new();
+    let endpoints = networking
+        .and_then(|config| config.endpoints_config.as_ref())
+        .unwrap_or(&none);
+    let setup = |why: &str| {
+        let sentence = format!("failed to set up container networking: {why}");
+        Err(Failure::bad_request(sentence))
+    };
+    for (name, endpoint) in endpoints {
+        match name.as_str() {
+            "host" if mode != "host" => {
+                return setup(
+                    "cannot connect container to host network - container must be created in host \
+                     network mode",
+                );
+            }
+            "none" if mode != "none" => {
+                return setup(
+                    "container cannot be connected to multiple networks with one of the networks \
+                     in private (none) mode",
+                );
+            }
+            "bridge" | "default" if mode == "none" => {
+                return setup(
+                    "container cannot be connected to multiple networks with one of the networks \
+                     in private (none) mode",
+                );
+            }
+            "default" | "bridge" | "none" | "host"
+                if *endpoint == api::network::EndpointSettings::default() => {}
+            _ => {
+                return Err(Failure::not_yet(
+                    "an endpoint of a user-defined network, or with settings of its own",
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn is_ours(platform: &str) -> bool {
@@ -97,21 +157,11 @@ fn process(config: api::container::Config) -> Config {
 }
 
 /// What cannot be obeyed yet is refused by name, never ignored.
-fn refuse_config(
-    config: &api::container::Config,
-    networking: Option<&api::network::NetworkingConfig>,
-) -> Result<()> {
+fn refuse_config(config: &api::container::Config) -> Result<()> {
     let health = config
         .healthcheck
         .as_ref()
         .is_some_and(|check| check.test.first().is_some_and(|word| word != "NONE"));
-    let endpoints = networking.and_then(|config| config.endpoints_config.as_ref());
-    let special = endpoints.is_some_and(|endpoints| {
-        endpoints.iter().any(|(name, endpoint)| {
-            !["default", "bridge", "none", "host"].contains(&name.as_str())
-                || *endpoint != api::network::EndpointSettings::default()
-        })
-    });
     for (given, what) in [
         (health, "a health check"),
         (
@@ -122,10 +172,6 @@ fn refuse_config(
         (
             config.network_disabled,
             "NetworkDisabled (use --network none)",
-        ),
-        (
-            special,
-            "an endpoint of a user-defined network, or with settings of its own",
         ),
     ] {
         if given {

@@ -1,11 +1,13 @@
 //! HostConfig: Docker's defaults, what cannot be obeyed yet, and the engine's words for the rest.
 
 use api::ApiVersion;
-use api::host_config::{HostConfig, LogConfig, MountRequest};
-use engine::container::record::{Bind, Host, Log, Network};
+use api::host_config::HostConfig;
+use engine::container::record::{Host, Network};
 use engine::container::{MASKED_PATHS, READONLY_PATHS, capability_name};
 use types::oci::runtime::{Cpu, Memory, Pids, Resources, Rlimit};
 
+use super::create_log::log;
+use super::create_mounts::{binds, check_targets, mounts};
 use crate::error::Failure;
 use crate::request::Result;
 
@@ -221,58 +223,11 @@ fn network(mode: &str) -> Result<Network> {
         _ if mode.starts_with("container:") => {
             Err(Failure::not_yet("sharing the network of another container"))
         }
-        _ => Err(Failure::not_yet(&format!(
-            "the user-defined network {mode:?}"
+        // There are no user-defined networks yet, so there is none of that name.
+        // No 404: to clients that is an image to be pulled.
+        _ => Err(Failure::bad_request(format!(
+            "failed to set up container networking: network {mode} not found"
         ))),
-    }
-}
-
-fn log(given: &LogConfig) -> Result<Log> {
-    let options = given.config.iter().flatten();
-    match given.kind.as_str() {
-        "none" => Ok(Log::None),
-        "json-file" => {
-            let Log::JsonFile {
-                mut max_size,
-                mut max_file,
-            } = Log::default()
-            else {
-                return Ok(Log::default());
-            };
-            for (key, value) in options {
-                let bad = |why: &str| {
-                    Failure::bad_request(format!("invalid value {value:?} of log opt {key}: {why}"))
-                };
-                match key.as_str() {
-                    "max-size" if value == "-1" => max_size = 0,
-                    "max-size" => {
-                        max_size = types::units::parse_bytes(value)
-                            .ok()
-                            .and_then(|bytes| u64::try_from(bytes).ok())
-                            .filter(|bytes| *bytes > 0)
-                            .ok_or_else(|| bad("must be a size such as 10m"))?;
-                    }
-                    "max-file" => {
-                        max_file = value
-                            .parse()
-                            .ok()
-                            .filter(|count| *count > 0)
-                            .ok_or_else(|| bad("must be a number above 0"))?;
-                    }
-                    "compress" | "labels" | "labels-regex" | "env" | "env-regex" | "tag"
-                    | "mode" | "max-buffer-size" => {
-                        return Err(Failure::not_yet(&format!("log opt {key}")));
-                    }
-                    _ => {
-                        return Err(Failure::bad_request(format!(
-                            "unknown log opt '{key}' for json-file log driver"
-                        )));
-                    }
-                }
-            }
-            Ok(Log::JsonFile { max_size, max_file })
-        }
-        other => Err(Failure::not_yet(&format!("the log driver {other:?}"))),
     }
 }
 
@@ -406,161 +361,6 @@ fn cpu_time(given: &HostConfig) -> Result<(Option<i64>, Option<u64>)> {
     Ok((Some(limits.nano_cpus / 10_000), Some(CPU_PERIOD_US)))
 }
 
-/// `-v SOURCE:TARGET[:OPTIONS]`.
-fn binds(given: &HostConfig) -> Result<Vec<Bind>> {
-    given
-        .binds
-        .iter()
-        .flatten()
-        .map(|text| bind(text))
-        .collect()
-}
-
-fn bind(text: &str) -> Result<Bind> {
-    let bad =
-        |why: &str| Failure::bad_request(format!("invalid volume specification: '{text}': {why}"));
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, target, options) = match parts[..] {
-        [source, target] => (source, target, ""),
-        [source, target, options] => (source, target, options),
-        _ => return Err(Failure::not_yet(&format!("an anonymous volume ({text})"))),
-    };
-    if !source.starts_with('/') {
-        return Err(Failure::not_yet(&format!("a named volume ({source})")));
-    }
-    if !target.starts_with('/') || target == "/" {
-        return Err(bad(
-            "invalid mount config for type \"bind\": invalid mount path: '/' mount path must be absolute",
-        ));
-    }
-    let mut bind = Bind {
-        source: source.to_owned(),
-        target: clean(target),
-        create: true,
-        ..Bind::default()
-    };
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        match option {
-            "ro" => bind.read_only = true,
-            "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave" => {
-                option.clone_into(&mut bind.propagation);
-            }
-            // SELinux labels mean nothing where SELinux is not; the others are macOS's and volumes'.
-            "rw" | "z" | "Z" | "nocopy" | "consistent" | "cached" | "delegated" => {}
-            _ => return Err(bad(&format!("invalid mode: {option}"))),
-        }
-    }
-    Ok(bind)
-}
-
-/// The path without `.`, `..` and doubled slashes, as Go's `path.Clean` has it.
-fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            _ => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
-fn mounts(given: &HostConfig, host: &mut Host) -> Result<()> {
-    for mount in &given.mounts {
-        match mount.kind.as_str() {
-            "bind" => host.binds.push(bind_mount(mount)?),
-            "tmpfs" => {
-                let mut options = Vec::new();
-                if let Some(tmpfs) = &mount.tmpfs_options {
-                    if tmpfs.size_bytes != 0 {
-                        options.push(format!("size={}", tmpfs.size_bytes));
-                    }
-                    if tmpfs.mode != 0 {
-                        options.push(format!("mode={:o}", tmpfs.mode));
-                    }
-                }
-                if mount.read_only {
-                    options.push("ro".to_owned());
-                }
-                if host
-                    .tmpfs
-                    .insert(clean(&mount.target), options.join(","))
-                    .is_some()
-                {
-                    return Err(duplicate(&mount.target));
-                }
-            }
-            "volume" | "image" | "cluster" | "npipe" => {
-                return Err(Failure::not_yet(&format!(
-                    "a mount of type {:?}",
-                    mount.kind
-                )));
-            }
-            other => {
-                return Err(Failure::bad_request(format!(
-                    "mount type unknown: {other:?}"
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn bind_mount(mount: &MountRequest) -> Result<Bind> {
-    let invalid =
-        |why: &str| Failure::bad_request(format!("invalid mount config for type \"bind\": {why}"));
-    if mount.target.is_empty() {
-        return Err(invalid("field Target must not be empty"));
-    }
-    if mount.source.is_empty() {
-        return Err(invalid("field Source must not be empty"));
-    }
-    if !mount.source.starts_with('/') || !mount.target.starts_with('/') {
-        return Err(invalid(&format!(
-            "invalid mount path: '{}' mount path must be absolute",
-            if mount.source.starts_with('/') {
-                &mount.target
-            } else {
-                &mount.source
-            }
-        )));
-    }
-    if mount.volume_options.is_some() {
-        return Err(Failure::bad_request(
-            "VolumeOptions must not be specified on mount type \"bind\"",
-        ));
-    }
-    let options = mount.bind_options.clone().unwrap_or_default();
-    Ok(Bind {
-        source: mount.source.clone(),
-        target: clean(&mount.target),
-        read_only: mount.read_only,
-        propagation: options.propagation,
-        create: options.create_mountpoint,
-        non_recursive: options.non_recursive,
-    })
-}
-
-fn duplicate(target: &str) -> Failure {
-    Failure::bad_request(format!("Duplicate mount point: {target}"))
-}
-
-fn check_targets(host: &Host) -> Result<()> {
-    let mut seen = std::collections::HashSet::new();
-    for target in host
-        .binds
-        .iter()
-        .map(|bind| &bind.target)
-        .chain(host.tmpfs.keys())
-    {
-        if !seen.insert(target) {
-            return Err(duplicate(target));
-        }
-    }
-    Ok(())
-}
-
 fn security(given: &HostConfig, host: &mut Host) -> Result<()> {
     for option in given.security_opt.iter().flatten() {
         let (key, value) = option
@@ -594,18 +394,6 @@ fn security(given: &HostConfig, host: &mut Host) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn binds_as_people_write_them() {
-        let parsed = bind("/a:/b/../c/:ro,rslave")
-            .map_err(|e| e.message)
-            .unwrap();
-        assert_eq!((parsed.target.as_str(), parsed.read_only), ("/c", true));
-        assert_eq!(parsed.propagation, "rslave");
-        assert!(bind("name:/b").is_err());
-        assert!(bind("/a:/b:bad").is_err());
-        assert!(bind("/a:/").is_err());
-    }
 
     #[test]
     fn defaults_are_docker_s() {

@@ -34,7 +34,9 @@ pub(crate) async fn events(request: Request) -> Result {
         "application/json",
         move |sender| async move {
             for event in past {
-                let wanted = since.is_some_and(|since| event.time_ns >= since)
+                // As Docker: either end of a span asks for what is past.
+                let wanted = (since.is_some() || until.is_some())
+                    && since.is_none_or(|since| event.time_ns >= since)
                     && until.is_none_or(|until| event.time_ns <= until);
                 if wanted
                     && matches(&event, &filters)

@@ -15,6 +15,8 @@ pub(crate) async fn create(request: Request) -> Result {
     if argv.is_empty() {
         return Err(Failure::bad_request("No exec command specified"));
     }
+    // A container that is missing is the better news.
+    request.engine.inspect(&request.name)?;
     hijack::detach_keys(&document.detach_keys).map_err(Failure::bad_request)?;
     let config = ExecConfig {
         argv,

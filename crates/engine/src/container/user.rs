@@ -132,12 +132,12 @@ fn groups_of(login: &str, group: &str) -> Vec<u32> {
     group.lines().filter_map(member).collect()
 }
 
-/// A text of digits is an id, in 0..=2147483647 as Docker has it.
+/// A number is an id, in 0..=2147483647 as Docker has it; a sign makes no name of it.
 fn number(text: &str) -> Result<Option<u32>> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let Ok(id) = text.parse::<i64>() else {
         return Ok(None);
-    }
-    match text.parse::<u32>() {
+    };
+    match u32::try_from(id) {
         Ok(id) if i32::try_from(id).is_ok() => Ok(Some(id)),
         _ => Err(Error::invalid(
             "uids and gids must be in range 0-2147483647",
