@@ -1,6 +1,6 @@
 //! Answers' bodies: whole, or piece by piece from a channel.
 
-use std::convert::Infallible;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,6 +16,9 @@ const PIECES: usize = 16;
 pub(crate) enum Body {
     Whole(Option<Bytes>),
     Pieces(mpsc::Receiver<Bytes>),
+    /// A file for the client: an error breaks the connection off, so that half of it is not taken
+    /// for the whole.
+    File(Option<Bytes>, mpsc::Receiver<io::Result<Bytes>>),
 }
 
 /// Where a producer puts the pieces; sending fails when the client is gone.
@@ -38,17 +41,23 @@ impl Body {
 
 impl HyperBody for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Pieces(receiver) => receiver
                 .poll_recv(context)
                 .map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::File(first, rest) => match first.take() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None => rest
+                    .poll_recv(context)
+                    .map(|piece| piece.map(|bytes| bytes.map(Frame::data))),
+            },
         }
     }
 
@@ -61,7 +70,52 @@ impl HyperBody for Body {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Pieces(_) => SizeHint::default(),
+            Self::Pieces(_) | Self::File(..) => SizeHint::default(),
         }
+    }
+}
+
+/// The sync side of a [`Body::File`]: what is written goes to the client.
+#[derive(Debug)]
+pub(crate) struct FileSender(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for FileSender {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .blocking_send(Ok(Bytes::copy_from_slice(bytes)))
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs what writes a file; a failure before the first byte is the answer, a later one breaks the
+/// connection off.
+pub(crate) async fn file<F, E>(produce: impl FnOnce(FileSender) -> F) -> Result<Body, E>
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+{
+    let (sender, mut receiver) = mpsc::channel(PIECES);
+    let (failed, failure) = tokio::sync::oneshot::channel();
+    let work = produce(FileSender(sender.clone()));
+    tokio::spawn(async move {
+        if let Err(error) = work.await {
+            tracing::warn!(%error, "writing a file to a client");
+            // Both may be gone with the client.
+            drop(sender.send(Err(io::Error::other(error.to_string()))).await);
+            drop(failed.send(error));
+        }
+    });
+    match receiver.recv().await {
+        Some(Ok(first)) => Ok(Body::File(Some(first), receiver)),
+        Some(Err(_)) => match failure.await {
+            Ok(error) => Err(error),
+            Err(_) => Ok(Body::empty()),
+        },
+        None => Ok(Body::empty()),
     }
 }

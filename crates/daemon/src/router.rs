@@ -10,8 +10,8 @@ use hyper::http::request::Parts;
 use crate::query::Query;
 use crate::request::{Boxed, Request, Result};
 use crate::routes::{
-    absent, attach, container, container_create, container_list, event, exec, image, logs, not_yet,
-    swarm, system, trace,
+    absent, attach, container, container_create, container_list, event, exec, files, image, logs,
+    not_yet, swarm, system, trace,
 };
 
 type Handler = fn(Request) -> Boxed<Result>;
@@ -40,8 +40,8 @@ static ROUTES: &[Route] = &[
     route!(GET, "/containers/{id}/json", container_list::inspect),
     route!(GET, "/containers/{id}/top", container::top),
     route!(GET, "/containers/{id}/logs", logs::logs),
-    route!(GET, "/containers/{id}/changes", not_yet::refused),
-    route!(GET, "/containers/{id}/export", not_yet::refused),
+    route!(GET, "/containers/{id}/changes", files::changes),
+    route!(GET, "/containers/{id}/export", files::export),
     route!(GET, "/containers/{id}/stats", not_yet::refused),
     route!(POST, "/containers/{id}/resize", container::resize),
     route!(POST, "/containers/{id}/start", container::start),
@@ -62,7 +62,7 @@ static ROUTES: &[Route] = &[
     route!(POST, "/images/create", image::create),
     route!(GET, "/images/search", not_yet::refused),
     route!(POST, "/images/prune", not_yet::refused),
-    route!(GET, "/images/get", not_yet::refused),
+    route!(GET, "/images/get", files::save),
     route!(POST, "/images/load", image::load),
     route!(DELETE, "/images/{name}", image::remove),
     route!(GET, "/images/{name}/json", image::inspect),
@@ -70,8 +70,8 @@ static ROUTES: &[Route] = &[
     route!(GET, "/images/{name}/history", image::history),
     route!(POST, "/images/{name}/push", not_yet::refused),
     route!(POST, "/images/{name}/tag", image::tag),
-    route!(GET, "/images/{name}/get", not_yet::refused),
-    route!(POST, "/commit", not_yet::refused),
+    route!(GET, "/images/{name}/get", files::save_one),
+    route!(POST, "/commit", files::commit),
     route!(POST, "/build", not_yet::refused),
     route!(POST, "/build/cancel", not_yet::refused),
     route!(POST, "/build/prune", not_yet::refused),

@@ -78,7 +78,7 @@ impl Engine {
         Ok(id)
     }
 
-    fn image_event(&self, action: &str, id: Digest, name: &str) {
+    pub(crate) fn image_event(&self, action: &str, id: Digest, name: &str) {
         let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
         self.publish("image", action, id.to_string(), attributes);
     }
@@ -116,6 +116,20 @@ impl Engine {
                 engine.image_event("load", *id, &id.to_string());
             }
             Ok(loaded.lines)
+        })
+        .await
+    }
+
+    /// Writes images as an archive. Nothing is written before it is known that all are there.
+    pub async fn image_save(
+        &self,
+        names: Vec<String>,
+        to: impl std::io::Write + Send + 'static,
+    ) -> Result<()> {
+        let engine = self.clone();
+        blocking::run(move || {
+            let view = engine.meta().read()?;
+            Ok(engine.images().save(&view, &names, to)?)
         })
         .await
     }

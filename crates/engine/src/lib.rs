@@ -37,7 +37,7 @@ pub use clock::Step;
 pub use config::{Bridge, Config};
 pub use error::{Error, Result};
 pub use events::Event;
-pub use image::{ImageRecord, LoadProgress, RemovedItem};
+pub use image::{Change, ChangeKind, ImageRecord, LoadProgress, RemovedItem};
 pub use image_verbs::ImportRequest;
 pub use info::Info;
 pub use input::Input;

@@ -4,6 +4,21 @@ use types::oci::image::{ContainerDefaults, Empty};
 
 use crate::error::{Error, Result};
 
+/// What may stand in a change.
+const KNOWN: [&str; 11] = [
+    "CMD",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "ONBUILD",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
 /// Applies instructions in order.
 pub(crate) fn apply(config: &mut ContainerDefaults, changes: &[String]) -> Result<()> {
     changes
@@ -18,7 +33,7 @@ fn one(config: &mut ContainerDefaults, change: &str) -> Result<()> {
     let rest = rest.trim();
     let upper = word.to_ascii_uppercase();
     let empty = || Error::Change(format!("{upper} requires at least one argument"));
-    if rest.is_empty() && !word.is_empty() {
+    if rest.is_empty() && KNOWN.contains(&upper.as_str()) {
         return Err(empty());
     }
     match upper.as_str() {
@@ -70,7 +85,6 @@ fn one(config: &mut ContainerDefaults, change: &str) -> Result<()> {
             .push(rest.to_owned()),
         "HEALTHCHECK" => return Err(Error::Change("HEALTHCHECK is not supported yet".to_owned())),
         _ => {
-            let word = word.to_ascii_lowercase();
             return Err(Error::Change(format!(
                 "{word} is not a valid change command"
             )));
@@ -199,7 +213,7 @@ mod tests {
     #[test]
     fn refuses() {
         for (change, text) in [
-            ("RUN true", "run is not a valid change command"),
+            ("RUN true", "RUN is not a valid change command"),
             ("CMD", "CMD requires at least one argument"),
             ("EXPOSE x", "invalid containerPort: x"),
             ("ENV A", "ENV must have two arguments"),

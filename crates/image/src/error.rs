@@ -7,6 +7,9 @@ use types::{Digest, ErrorKind};
 /// An operation on the image store failed. Texts that clients compare are Docker's.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A tag to be saved is not there; Docker's words.
+    #[error("reference does not exist")]
+    NoReference,
     /// No image has this name, id or prefix.
     #[error("No such image: {name}")]
     NoSuchImage {
@@ -104,7 +107,7 @@ impl Error {
     /// Returns what kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchImage { .. } => ErrorKind::NotFound,
+            Self::NoSuchImage { .. } | Self::NoReference => ErrorKind::NotFound,
             Self::Reference(_)
             | Self::TagWithDigest
             | Self::Change(_)

@@ -132,8 +132,16 @@ impl Store {
                 if found {
                     continue;
                 }
+                if !all {
+                    return Err(Error::NoReference);
+                }
             }
-            add(self.resolve(read, name)?, None);
+            let id = self.resolve(read, name).map_err(|error| match error {
+                // As it was given: Docker adds no tag to it here.
+                Error::NoSuchImage { .. } => Error::NoSuchImage { name: name.clone() },
+                other => other,
+            })?;
+            add(id, None);
         }
         Ok(chosen)
     }

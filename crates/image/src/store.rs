@@ -18,8 +18,9 @@ use crate::snapshot::Snapshot;
 
 /// What the root of every container must have for the engine's mounts: a directory (with slash)
 /// or an empty file.
-const MOUNT_POINTS: [&str; 9] = [
+const MOUNT_POINTS: [&str; 10] = [
     "dev/",
+    "dev/console",
     "dev/pts/",
     "dev/shm/",
     "etc/",
@@ -234,7 +235,9 @@ fn make_mount_points(parent: &Dir) -> sys::Result<()> {
             )?;
         }
     }
-    Ok(())
+    // What `df` and `mount` of an image without it read.
+    root.open_dir(Path::new("etc"))?
+        .symlink(OsStr::new("/proc/mounts"), OsStr::new("mtab"))
 }
 
 impl Garbage {

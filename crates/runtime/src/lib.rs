@@ -45,6 +45,12 @@ pub enum Stdio {
     Terminal,
 }
 
+/// Mounts a root file system that nobody sees; it goes with the descriptor. Not for one that a
+/// container uses now: two overlays must not share their upper directory.
+pub fn mount_root(root: &Mount) -> Result<OwnedFd> {
+    prepare::make_root(root).map_err(Error::Create)
+}
+
 /// What a container is made from.
 #[derive(Debug)]
 pub struct CreateRequest<'a> {

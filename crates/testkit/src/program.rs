@@ -49,6 +49,16 @@ impl Output {
         self
     }
 
+    /// Checks that stderr is exactly `text`.
+    #[track_caller]
+    pub fn errs(&self, text: &str) -> &Output {
+        assert!(
+            self.stderr == text,
+            "expected {text:?} on stderr: {self:#?}"
+        );
+        self
+    }
+
     /// Checks that stdout is exactly `text`.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Output {

@@ -4,7 +4,7 @@ use serde_json::Value;
 use testkit::{BOX, Engine, case};
 
 /// Returns the events of the container `name` since `since` as `action` words.
-fn actions(e: &Engine, name: &str, since: u64) -> Vec<String> {
+pub(crate) fn actions(e: &Engine, name: &str, since: u64) -> Vec<String> {
     let until = now() + 1;
     let path = format!("/events?since={since}&until={until}");
     let text = e.get_path(&path).is(200).text();
@@ -17,7 +17,7 @@ fn actions(e: &Engine, name: &str, since: u64) -> Vec<String> {
         .collect()
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     time.expect("after 1970").as_secs()
 }

@@ -45,6 +45,8 @@ pub(crate) fn import(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let source = &parsed.args[0];
     let mut query = Query::default().with_text("message", parsed.text("message"));
     if let Some(name) = parsed.args.get(1) {
+        name.parse::<types::Reference>()
+            .map_err(|error| Error::text(error.to_string()))?;
         query = query.with("repo", name.as_str());
     }
     for change in parsed.all("change") {

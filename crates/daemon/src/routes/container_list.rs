@@ -382,6 +382,12 @@ fn host_config(
 }
 
 /// What was asked for, with what the image said where the request said nothing.
+/// Returns a container's config as inspect shows it.
+pub(super) fn config_of(one: &Snapshot) -> api::container::Config {
+    let face: Face = serde_json::from_value(one.record.face.clone()).unwrap_or_default();
+    config(&one.record, face.config)
+}
+
 fn config(record: &Record, asked: api::container::Config) -> api::container::Config {
     let own = &record.config;
     let list = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());

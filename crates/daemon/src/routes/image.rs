@@ -253,9 +253,14 @@ pub(crate) async fn tag(request: Request) -> Result {
     Ok(Answer::Empty(StatusCode::CREATED))
 }
 
-fn reference(repository: &str, tag: &str) -> Result<Reference> {
+pub(super) fn reference(repository: &str, tag: &str) -> Result<Reference> {
     let bad = |e: types::reference::InvalidReference| Failure::bad_request(e.to_string());
     let reference: Reference = repository.parse().map_err(bad)?;
+    if reference.familiar_name() == "sha256" {
+        return Err(Failure::bad_request(
+            "refusing to create an ambiguous tag using digest algorithm as name",
+        ));
+    }
     if tag.is_empty() {
         return Ok(reference.or_latest());
     }
@@ -310,17 +315,16 @@ pub(crate) async fn create(request: Request) -> Result {
     let import = ImportRequest {
         tag,
         changes: query.all("changes").map(str::to_owned).collect(),
-        message: query.get("message").to_owned(),
+        message: match query.get("message") {
+            "" => "Imported from -".to_owned(),
+            message => message.to_owned(),
+        },
     };
-    let engine = request.engine;
     let input = upload(request.body);
+    // Nothing is said before it is done, so that a failure has a status of its own.
+    let id = request.engine.image_import(input, import).await?;
     let (sender, body) = Body::channel();
-    tokio::spawn(async move {
-        match engine.image_import(input, import).await {
-            Ok(id) => say(&sender, &status(&id.to_string())).await,
-            Err(error) => say(&sender, &Progress::error(&error.to_string())).await,
-        }
-    });
+    say(&sender, &status(&id.to_string())).await;
     Ok(Answer::Stream("application/json", body))
 }
 

@@ -58,7 +58,7 @@ fn root_saved_images_keep_their_ids() {
         save(&other, &["x:1"]).unwrap()
     );
     let error = save(&house, &["x:1", "nope"]).unwrap_err().to_string();
-    assert_eq!(error, "No such image: nope:latest");
+    assert_eq!(error, "No such image: nope");
 }
 
 #[test]
