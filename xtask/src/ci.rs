@@ -9,7 +9,7 @@ use testkit::{Client, Kind};
 
 use crate::e2e::{self, Choice, Counts};
 use crate::run::run;
-use crate::{check, compat, fresh, noop, setup};
+use crate::{chaos, check, compat, fresh, noop, setup};
 
 /// What one step of the run came to.
 struct Line {
@@ -67,6 +67,9 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
     });
     take("a tenth of the rows that do nothing", &|| {
         noop::run(root, &noop::Walk::of_tenth(commits(root)?))
+    });
+    take("crash campaigns, the short form", &|| {
+        chaos::campaigns(root, &chaos::Choice::short()).map(|(counts, _)| counts)
     });
     take("a tenth of the cases on dockerd28", &|| reference(root));
     summary(&lines)

@@ -193,7 +193,15 @@ pub(crate) fn target(root: &Path) -> PathBuf {
 fn nextest(root: &Path, verb: &str) -> Command {
     let mut command = Command::new("cargo");
     command
-        .args(["nextest", verb, "--package", "e2e", "--cargo-quiet"])
+        .args([
+            "nextest",
+            verb,
+            "--package",
+            "e2e",
+            "--test",
+            "all",
+            "--cargo-quiet",
+        ])
         .current_dir(root);
     command
 }

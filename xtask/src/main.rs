@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 mod bench;
+mod chaos;
 mod check;
 mod ci;
 mod compat;
@@ -37,6 +38,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   setup                                    install what the tests use and this machine lacks
   bench [--rounds N] [--profile P] [--only S] [--short]
                                            how long a user waits, beside both Dockers, as root
+  chaos [--seed N] [--rounds N | --short] [FILTER]
+                                           daemons and shims are killed everywhere, as root
   ci                                       all of it, with one summary
   vm [rooms|e2e] [FILTER]                  the same, and the rooms' tests, on cgroup v2 in a virtual machine, as root
 ";
@@ -62,6 +65,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         Some("noop") => noop::main(&root, &noop::Walk::parse(rest)?),
         Some("compat") => compat::main(&root, rest),
         Some("bench") => bench::bench(&root, rest),
+        Some("chaos") => chaos::main(&root, &chaos::Choice::parse(rest)?),
         Some("fresh") if rest.is_empty() => fresh::fresh(&root),
         Some("setup") if rest.is_empty() => ci::setup_only(&root),
         Some("ci") if rest.is_empty() => ci::ci(&root),

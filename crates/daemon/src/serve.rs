@@ -192,7 +192,9 @@ async fn respond(
         Err(refused) => return failure(&Failure::bad_request(refused.message)),
     };
     let ping = path == "/_ping" || path == "/_ping/";
+    sys::failpoint::reach("request");
     let handled = router::handle(&head, version, path, body, engine).await;
+    sys::failpoint::reach("answer");
     let mut response = match handled {
         // As dockerd: the only answer without its headers.
         None => return failure(&Failure::new(StatusCode::NOT_FOUND, "page not found")),

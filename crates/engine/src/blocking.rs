@@ -13,7 +13,12 @@ static ROOM: Semaphore = Semaphore::const_new(THREADS);
 pub(crate) async fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
     let _permit = ROOM.acquire().await.expect("the semaphore is never closed");
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-    let task = tokio::task::spawn_blocking(job);
+    let task = tokio::task::spawn_blocking(|| {
+        sys::failpoint::reach("job_begins");
+        let done = job();
+        sys::failpoint::reach("job_ends");
+        done
+    });
     match task.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {

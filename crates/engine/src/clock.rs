@@ -38,6 +38,7 @@ impl Clock {
 
     /// Notes a step that began at `since` and ends now.
     pub(crate) fn note(&self, name: &'static str, container: ContainerId, since: Instant) {
+        sys::failpoint::reach(name);
         let us =
             |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let step = Step {

@@ -166,6 +166,7 @@ impl Engine {
         id: String,
         attributes: BTreeMap<String, String>,
     ) {
+        sys::failpoint::reach("event");
         let action = action.to_owned();
         self.0.events.publish(Event {
             kind,
@@ -175,6 +176,14 @@ impl Engine {
             time_ns: now_ns(),
         });
     }
+}
+
+/// Does work that must not end half-way when the client who asked for it goes away.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|e| Err(Error::internal("a verb broke off", e)))
 }
 
 fn random_u64() -> Result<u64> {

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod file;
 mod group;
 
 use std::cell::RefCell;
@@ -152,9 +153,12 @@ pub struct Txn<'a> {
 impl Meta {
     /// Opens the file, or makes it. It is locked for this process by redb.
     pub fn open(path: &Path) -> Result<Self> {
-        let database = redb::Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(path)
+        let database = file::File::open(path)
+            .and_then(|file| {
+                redb::Database::builder()
+                    .set_cache_size(CACHE_BYTES)
+                    .create_with_backend(file)
+            })
             .map_err(|e| Error::Open {
                 path: path.to_owned(),
                 source: Box::new(e.into()),

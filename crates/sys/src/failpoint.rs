@@ -7,6 +7,8 @@
 //! [PERSONALITY/]CALL[:N]=ACTION[;…]      CALL may be *; N counts from 1 (default: every time)
 //! ACTION: kill | errno:NUMBER | delay:MS
 //! count=PATH                             appends "personality call\n" for every call passed
+//! board=PATH                             a page shared with the test, which orders as it goes on
+//!                                        (`failpoint/board.rs`)
 //! ```
 //!
 //! Invariant: [`pass`] allocates nothing and takes no lock, for the child of `clone3` passes it
@@ -22,9 +24,20 @@ pub const fn pass(_call: &'static str) -> crate::Result<()> {
     Ok(())
 }
 
+/// Passes the fault door of `place`, which is no call: somebody can die there, nothing can fail.
+#[inline]
+pub fn reach(place: &'static str) {
+    // An ordered error has nowhere to go.
+    let _unused = pass(place);
+}
+
 /// Takes the order for this process; without the feature it only says whether one was given.
 #[cfg(not(feature = "failpoints"))]
 pub const fn configure(_personality: &'static str, _order: &str) {}
+
+#[cfg(feature = "failpoints")]
+#[allow(unsafe_code, reason = "a page shared with the test")]
+mod board;
 
 #[cfg(feature = "failpoints")]
 #[allow(unsafe_code, reason = "kill, nanosleep and write without allocation")]
@@ -34,6 +47,7 @@ mod armed {
 
     use rustix::io::Errno;
 
+    use super::board::{Board, Verdict};
     use crate::Error;
 
     #[derive(Debug)]
@@ -56,6 +70,7 @@ mod armed {
         personality: &'static str,
         points: Vec<Point>,
         count: Option<std::os::fd::OwnedFd>,
+        board: Option<Board>,
     }
 
     static ORDER: OnceLock<Order> = OnceLock::new();
@@ -64,6 +79,7 @@ mod armed {
     pub fn configure(personality: &'static str, order: &str) {
         let mut points = Vec::new();
         let mut count = None;
+        let mut board = None;
         for part in order.split(';').filter(|part| !part.is_empty()) {
             let Some((left, right)) = part.split_once('=') else {
                 continue;
@@ -75,6 +91,10 @@ mod armed {
                     .open(right)
                     .ok()
                     .map(Into::into);
+                continue;
+            }
+            if left == "board" {
+                board = Board::open(right, personality);
                 continue;
             }
             let (wanted, left) = left.split_once('/').unwrap_or((personality, left));
@@ -99,6 +119,7 @@ mod armed {
             personality,
             points,
             count,
+            board,
         }));
     }
 
@@ -110,6 +131,15 @@ mod armed {
         if let Some(count) = &order.count {
             record(count, order.personality, call);
         }
+        match order
+            .board
+            .as_ref()
+            .map_or(Verdict::Go, |board| board.pass(call))
+        {
+            Verdict::Go => {}
+            Verdict::Die => die(),
+            Verdict::Fail(errno) => return Err(Error::new(call, errno)),
+        }
         for point in &order.points {
             if point.call != "*" && point.call != call {
                 continue;
@@ -119,12 +149,7 @@ mod armed {
                 continue;
             }
             match point.action {
-                Action::Kill => {
-                    // SAFETY: getpid takes nothing.
-                    let own = unsafe { libc::getpid() };
-                    // SAFETY: kill(2) takes two integers; the process ends here.
-                    unsafe { libc::kill(own, libc::SIGKILL) };
-                }
+                Action::Kill => die(),
                 Action::Errno(number) => {
                     return Err(Error::new(call, Errno::from_raw_os_error(number)));
                 }
@@ -132,6 +157,16 @@ mod armed {
             }
         }
         Ok(())
+    }
+
+    fn die() {
+        // SAFETY: getpid takes nothing.
+        let own = unsafe { libc::getpid() };
+        // SAFETY: kill(2) takes two integers; the process ends here.
+        unsafe { libc::kill(own, libc::SIGKILL) };
+        // The first process of a pid namespace does not die by its own hand.
+        // SAFETY: _exit(2) takes an integer and does not return.
+        unsafe { libc::_exit(137) };
     }
 
     /// One write of a line built on the stack, so that lines of several processes never mix.

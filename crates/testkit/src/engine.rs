@@ -28,12 +28,36 @@ pub struct Engine {
     /// Where our programs write which rows of the compatibility table this case touches.
     rows: Option<PathBuf>,
     temp: TempDir,
+    manner: Manner,
     daemon: Mutex<Option<Program>>,
+}
+
+/// How our daemon is started.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// Beside those that give it places of its own.
+    pub flags: Vec<String>,
+    /// Added to this process's environment.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            flags: ["-b", "none"].map(str::to_owned).to_vec(),
+            environment: Vec::new(),
+        }
+    }
 }
 
 impl Engine {
     /// Returns the engine for the case `name`.
     pub fn get(setting: &Setting, name: &str) -> Engine {
+        Engine::started(setting, name, Manner::default())
+    }
+
+    /// Returns the engine for the case `name`; ours is started in the given manner.
+    pub fn started(setting: &Setting, name: &str, manner: Manner) -> Engine {
         let slug = name.replace("::", "-").replace('_', "-");
         let temp = TempDir::new("wharf-e2e");
         let socket = match (setting.kind, &setting.host) {
@@ -53,6 +77,7 @@ impl Engine {
             socket,
             rows,
             temp,
+            manner,
             daemon: Mutex::new(None),
         };
         if engine.kind() == Kind::Wharf {
@@ -120,8 +145,10 @@ impl Engine {
                 "--exec-root",
                 &self.temp.at("x"),
             ])
-            .args(["--pidfile", &self.temp.at("pid"), "-b", "none"])
+            .args(["--pidfile", &self.temp.at("pid")])
             .envs(self.recording())
+            .args(&self.manner.flags)
+            .envs(self.manner.environment.iter().cloned())
             .envs(environment.iter().copied());
         let mut daemon = Program::start(&mut command);
         eventually("the daemon answers", || {
@@ -146,6 +173,14 @@ impl Engine {
         let daemon = daemon.expect("a daemon of ours runs");
         daemon.signal(Signal::KILL);
         daemon.finish().exits(137);
+    }
+
+    /// Waits for the end of our daemon, which somebody else has killed, and returns its last words.
+    pub fn daemon_died(&self) -> String {
+        let daemon = self.daemon.lock().expect("no panic holds the lock").take();
+        let output = daemon.expect("a daemon of ours runs").finish();
+        output.exits(137);
+        output.stderr
     }
 
     /// Stops our daemon with SIGTERM and checks that it ends well.
@@ -271,32 +306,30 @@ impl Engine {
         http::exchange(&self.socket, bytes, half_close)
     }
 
+    /// Sends a request to an engine that may die meanwhile: no answer is none.
+    pub fn attempt(&self, method: &str, path: &str, body: &Value) -> Option<Reply> {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let headers = ["Content-Type: application/json"];
+        http::attempt(&self.socket, method, path, &headers, body.as_bytes())
+    }
+
     /// Removes what the case made, stops our daemon and checks that nothing is left.
-    pub(crate) fn finish(&self) {
-        let ids = self.remove_containers();
+    pub fn finish(&self) {
+        self.clear();
         if self.kind() == Kind::Wharf {
-            if self
-                .daemon
-                .lock()
-                .expect("no panic holds the lock")
-                .is_some()
-            {
-                self.stop_daemon();
-            }
-            leaks::check(self.temp.path());
-            for id in ids {
-                leaks::no_cgroups(&id);
-            }
+            self.stop_and_check();
         }
     }
 
-    /// Removes the containers that the case made and returns their ids.
-    fn remove_containers(&self) -> Vec<String> {
+    /// Removes the case's containers by force.
+    pub fn clear(&self) {
         let path = "/containers/json?all=1";
         let all = self.request("GET", path, &[UNCOUNTED], b"").is(200).json();
-        let all = all.as_array().expect("a list");
-        let mut ids = Vec::new();
-        for container in all {
+        for container in all.as_array().expect("a list") {
             let id = container["Id"].as_str().expect("an id");
             let names = container["Names"].to_string();
             if self.kind() == Kind::Wharf || names.contains(&format!("/{}", self.slug)) {
@@ -307,10 +340,17 @@ impl Engine {
                     "rm -f: {}",
                     reply.text()
                 );
-                ids.push(id.to_owned());
             }
         }
-        ids
+    }
+
+    /// Stops our daemon, which has no container any more, and checks that nothing is left.
+    pub fn stop_and_check(&self) {
+        let info = self.request("GET", "/info", &[UNCOUNTED], b"");
+        let info = info.is(200).json();
+        let id = info["ID"].as_str().expect("an engine has an id").to_owned();
+        self.stop_daemon();
+        leaks::check(self.temp.path(), &id);
     }
 }
 
@@ -328,7 +368,7 @@ impl Drop for Engine {
         // The case failed. Its cgroups outlive every process, so the daemon is asked once more; in a
         // thread, for this one may be panicking already.
         let removed = std::thread::scope(|scope| {
-            let removal = scope.spawn(|| self.remove_containers());
+            let removal = scope.spawn(|| self.clear());
             removal.join()
         });
         if removed.is_err() {

@@ -70,6 +70,25 @@ pub fn request(socket: &Path, method: &str, path: &str, headers: &[&str], body: 
     parse(&exchange(socket, &bytes, false))
 }
 
+/// Sends one request to an engine that may die meanwhile; returns its answer if one came whole.
+pub fn attempt(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> Option<Reply> {
+    let mut bytes = head(method, path, headers, Some(body.len())).into_bytes();
+    bytes.extend_from_slice(body);
+    let mut stream = UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(LIMIT)).ok()?;
+    stream.write_all(&bytes).ok()?;
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).ok()?;
+    let whole = all.windows(4).any(|four| four == b"\r\n\r\n");
+    whole.then(|| parse(&all))
+}
+
 /// Returns the head of a request.
 pub fn head(method: &str, path: &str, headers: &[&str], length: Option<usize>) -> String {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: engine\r\n");

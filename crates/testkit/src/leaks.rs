@@ -2,88 +2,153 @@
 //!
 //! The case's process is the reaper of every process that its daemon leaves behind, so an orphan
 //! shows up as a child. Mounts and sockets are known by the directory of the case, cgroups by the
-//! container's id.
+//! engine's id.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use crate::eventually;
+/// A clean stop drains the pools within this time.
+const DRAINED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Makes this process the parent of every process that loses its own below it.
 pub(crate) fn adopt_orphans() {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("Linux ≥ 3.4");
 }
 
-/// Checks that nothing of the engine below `root` is left.
-pub(crate) fn check(root: &Path) {
+/// Checks that nothing is left of the engine `id` that lived below `root`, but for its images.
+pub(crate) fn check(root: &Path, id: &str) {
     let place = root.to_string_lossy().into_owned();
-    let mut left = String::new();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    loop {
+    let deadline = Instant::now() + DRAINED_WITHIN;
+    let found = loop {
         reap();
-        let found = find(&place);
+        let found = find(&place, id);
         if found.is_empty() {
             return;
         }
-        if std::time::Instant::now() > deadline {
-            left.push_str(&found.join("\n  "));
-            break;
+        if Instant::now() > deadline {
+            break found;
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+        std::thread::sleep(Duration::from_millis(10));
+    };
     kill_orphans();
-    panic!("left after a clean stop:\n  {left}");
+    panic!("left after a clean stop:\n  {}", found.join("\n  "));
 }
 
-fn find(place: &str) -> Vec<String> {
+fn find(place: &str, id: &str) -> Vec<String> {
     let mut found = Vec::new();
     for child in children() {
         let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         found.push(format!("process {child}: {line}"));
     }
-    for line in fs::read_to_string("/proc/self/mountinfo")
-        .unwrap_or_default()
-        .lines()
-    {
-        if line.contains(place) {
-            found.push(format!("mount {line}"));
-        }
+    for (what, file) in [
+        ("mount", "/proc/self/mountinfo"),
+        ("socket", "/proc/net/unix"),
+    ] {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let lines = text.lines().filter(|line| line.contains(place));
+        found.extend(lines.map(|line| format!("{what} {line}")));
     }
-    for line in fs::read_to_string("/proc/net/unix")
-        .unwrap_or_default()
-        .lines()
-    {
-        if line.contains(place) {
-            found.push(format!("socket {line}"));
-        }
-    }
-    found.extend(files(&Path::new(place).join("d")));
-    found.extend(files(&Path::new(place).join("x")));
+    found.extend(
+        cgroups(id)
+            .iter()
+            .map(|path| format!("cgroup {}", path.display())),
+    );
+    found.extend(files(Path::new(place)));
     found
 }
 
-/// Finds files that name a container: a 64-hex name outside the image store.
-fn files(root: &Path) -> Vec<String> {
+/// Finds what is not an engine's that has images and nothing else.
+fn files(place: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for path in entries(&folder) {
+    let mut strangers = |folder: &Path, expected: &[&str]| {
+        for path in entries(folder) {
             let name = path
                 .file_name()
-                .map(|name| name.to_string_lossy().into_owned());
-            let name = name.unwrap_or_default();
-            if name == "image" || name == "images" {
-                continue;
-            }
-            if name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit()) {
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if !expected.contains(&name.as_str()) {
                 found.push(format!("file {}", path.display()));
-            } else if path.is_dir() && !path.is_symlink() {
-                folders.push(path);
             }
         }
+    };
+    let data = place.join("d");
+    strangers(
+        &data,
+        &[
+            "format",
+            "lock",
+            "meta.redb",
+            "reserve",
+            "layers",
+            "rw",
+            "ingest",
+            "trash",
+            "containers",
+        ],
+    );
+    for folder in ["rw", "ingest", "trash", "containers"] {
+        strangers(&data.join(folder), &[]);
+    }
+    let exec = place.join("x");
+    strangers(&exec, &["shims"]);
+    strangers(&exec.join("shims"), &[]);
+    for name in ["s", "pid"] {
+        if place.join(name).exists() {
+            found.push(format!("file {}", place.join(name).display()));
+        }
+    }
+    found
+}
+
+/// What a namespace of the machine holds that engines make: counted before one starts and after
+/// its end. The campaign's process has mounts and a network of its own, so that all of it is ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ground {
+    mounts: Vec<String>,
+    links: Vec<String>,
+    rules: String,
+    networks: BTreeSet<PathBuf>,
+}
+
+impl Ground {
+    /// Looks.
+    pub fn now() -> Ground {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("proc is mounted");
+        let links = fs::read_to_string("/proc/self/net/dev").expect("proc is mounted");
+        let rules = std::process::Command::new("nft")
+            .args(["list", "ruleset"])
+            .output()
+            .expect("nftables is installed");
+        // Links are numbered and counted; only their names are compared.
+        let links = links.lines().filter_map(|line| line.split_once(':'));
+        Ground {
+            mounts: mounts.lines().map(str::to_owned).collect(),
+            links: links.map(|(name, _)| name.trim().to_owned()).collect(),
+            rules: String::from_utf8_lossy(&rules.stdout).into_owned(),
+            networks: networks(),
+        }
+    }
+}
+
+/// Returns the network namespaces of this process and of all below it, by process and by descriptor.
+fn networks() -> BTreeSet<PathBuf> {
+    let own = PathBuf::from("/proc/self");
+    let below = children()
+        .into_iter()
+        .map(|id| PathBuf::from(format!("/proc/{id}")));
+    let mut found = BTreeSet::new();
+    for process in below.chain([own]) {
+        found.extend(fs::read_link(process.join("ns/net")));
+        let held = entries(&process.join("fd"))
+            .into_iter()
+            .filter_map(|fd| fs::read_link(fd).ok());
+        found.extend(held.filter(|target| target.to_string_lossy().starts_with("net:")));
     }
     found
 }
@@ -107,7 +172,7 @@ pub(crate) fn kill_orphans() {
         for child in children {
             signal(child, Signal::KILL);
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
         reap();
     }
 }
@@ -137,7 +202,7 @@ fn children() -> Vec<i32> {
     found
 }
 
-/// Returns the cgroups of container `id` that still exist, in every hierarchy.
+/// Returns the cgroups whose path has `id` in it, in every hierarchy.
 fn cgroups(id: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
@@ -154,11 +219,4 @@ fn cgroups(id: &str) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-/// Waits until no cgroup of container `id` is left.
-pub(crate) fn no_cgroups(id: &str) {
-    eventually(&format!("the cgroups of {id} are removed"), || {
-        cgroups(id).is_empty().then_some(())
-    });
 }

@@ -18,6 +18,7 @@
 )]
 #![allow(clippy::panic, reason = "a test fails by a panic")]
 
+mod board;
 mod boxes;
 mod case;
 mod engine;
@@ -28,9 +29,11 @@ mod program;
 mod setting;
 mod temp;
 
+pub use board::{Board, Fault, Side};
 pub use boxes::{BOX, box_tar};
 pub use case::case;
-pub use engine::Engine;
+pub use engine::{Engine, Manner};
+pub use leaks::Ground;
 pub use program::{Output, Program};
 pub use setting::{Client, Kind, Setting};
 pub use temp::TempDir;

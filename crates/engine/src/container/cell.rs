@@ -50,8 +50,10 @@ impl Cell {
         Arc::clone(&self.record.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn set_record(&self, record: Record) {
-        *self.record.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(record);
+    /// Changes what is known of the record, after the same was committed.
+    pub(crate) fn change_record(&self, change: impl FnOnce(&mut Record)) {
+        let mut record = self.record.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut record));
     }
 
     pub(crate) fn state(&self) -> State {
@@ -78,6 +80,14 @@ impl Cell {
     pub(crate) fn running_shim(&self) -> Result<Arc<Shim>> {
         self.shim()
             .ok_or_else(|| Error::conflict(format!("container {} is not running", self.id)))
+    }
+
+    /// Takes the shim away: whoever gets it lets it go.
+    pub(crate) fn take_shim(&self) -> Option<Arc<Shim>> {
+        self.shim
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     pub(crate) fn set_shim(&self, shim: Option<Arc<Shim>>) {

@@ -11,7 +11,7 @@ use super::record::{CONTAINERS, Config, Host, NAMES, Network, Record, STATES};
 use super::state::State;
 use crate::config::Bridge;
 use crate::error::{Error, Result};
-use crate::{Engine, blocking, now_ns};
+use crate::{Engine, blocking, now_ns, to_its_end};
 
 /// What a face asks for.
 #[derive(Clone, Debug)]
@@ -38,6 +38,11 @@ pub struct Created {
 impl Engine {
     /// Creates a container.
     pub async fn create(&self, request: CreateRequest) -> Result<Created> {
+        let engine = self.clone();
+        to_its_end(async move { engine.create_whole(request).await }).await
+    }
+
+    async fn create_whole(&self, request: CreateRequest) -> Result<Created> {
         let since = Instant::now();
         let engine = self.clone();
         let (cell, warnings) = blocking::run(move || engine.create_record(request)).await?;

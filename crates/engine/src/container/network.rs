@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use meta::Read;
 use net::hosts;
 
 use super::cell::Cell;
@@ -42,8 +43,8 @@ impl Engine {
     fn make_network(&self, cell: &Cell, bridged: bool) -> Result<OwnedFd> {
         let failed = |e: net::Error| Error::internal("failed to set up container networking", e);
         let attached = if bridged {
-            let mut record = (*cell.record()).clone();
             let endpoint = self.meta().write(|txn| {
+                let mut record = stored(txn, cell)?;
                 // A start that failed may have left one.
                 if let Some(old) = record.endpoint.take() {
                     self.networks().release(txn, &old).map_err(failed)?;
@@ -56,7 +57,7 @@ impl Engine {
                 txn.put(&CONTAINERS, &cell.id.to_string(), &record)?;
                 Ok::<_, Error>(endpoint)
             })?;
-            cell.set_record(record);
+            cell.change_record(|record| record.endpoint = Some(endpoint.clone()));
             let netns = self.networks().attach(&endpoint).map_err(failed)?;
             Attached {
                 netns,
@@ -74,65 +75,59 @@ impl Engine {
         Ok(netns)
     }
 
-    /// Lets the wire of an ended container fall. Returns at once.
-    pub(crate) fn detach_network(&self, cell: &Cell) {
+    /// Lets the wire of an ended container fall. Returns at once, with the endpoint that is still to
+    /// be given back.
+    pub(crate) fn detach_network(&self, cell: &Cell) -> Option<net::EndpointRecord> {
         let attached = cell
             .network
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        match attached {
-            Some(Attached {
-                netns,
-                endpoint: Some(endpoint),
-            }) => {
-                self.networks().detach(&endpoint, Some(netns));
+        let Some(Attached { netns, endpoint }) = attached else {
+            // A container that an earlier daemon connected.
+            let endpoint = cell.record().endpoint.clone();
+            if let Some(endpoint) = &endpoint {
+                self.networks().detach(endpoint, None);
             }
-            Some(Attached {
-                netns,
-                endpoint: None,
-            }) => self.networks().discard(netns),
-            None => {
-                // A container that an earlier daemon connected.
-                if let Some(endpoint) = &cell.record().endpoint {
-                    self.networks().detach(endpoint, None);
-                }
-            }
+            return endpoint;
+        };
+        match &endpoint {
+            Some(endpoint) => self.networks().detach(endpoint, Some(netns)),
+            None => self.networks().discard(netns),
         }
+        endpoint
     }
 
-    /// Gives the network of an ended container back; never on the path of an answer.
-    pub(crate) fn release_network(&self, cell: &Arc<Cell>) {
-        self.detach_network(cell);
-        if cell.record().endpoint.is_none() {
-            return;
-        }
+    /// Gives the address of an ended container back; never on the path of an answer. The container
+    /// may have been started again meanwhile, and have another.
+    pub(crate) fn release_endpoint(&self, cell: &Arc<Cell>, endpoint: Option<net::EndpointRecord>) {
+        let Some(endpoint) = endpoint else { return };
         let engine = self.clone();
         let cell = Arc::clone(cell);
-        tokio::spawn(blocking::run(move || {
-            if let Err(error) = engine.release_endpoint(&cell) {
-                tracing::warn!(%error, id = %cell.id, "giving an address back");
+        tokio::spawn(async move {
+            let _busy = engine.0.busy.read().await;
+            let (engine, cell) = (engine.clone(), Arc::clone(&cell));
+            let given_back = blocking::run(move || engine.release_now(&cell, &endpoint));
+            if let Err(error) = given_back.await {
+                tracing::warn!(%error, "giving an address back");
             }
-        }));
+        });
     }
 
-    fn release_endpoint(&self, cell: &Cell) -> Result<()> {
-        let mut record = (*cell.record()).clone();
-        let Some(endpoint) = record.endpoint.take() else {
-            return Ok(());
-        };
+    fn release_now(&self, cell: &Cell, endpoint: &net::EndpointRecord) -> Result<()> {
         self.meta().write(|txn| {
-            use meta::Read;
             self.networks()
-                .release(txn, &endpoint)
+                .release(txn, endpoint)
                 .map_err(|e| Error::internal("giving an address back", e))?;
             // Not for a container that was removed meanwhile.
-            if txn.get(&CONTAINERS, &cell.id.to_string())?.is_some() {
-                txn.put(&CONTAINERS, &cell.id.to_string(), &record)?;
-            }
+            let Some(mut record) = txn.get(&CONTAINERS, &cell.id.to_string())? else {
+                return Ok(());
+            };
+            forget_endpoint(&mut record, endpoint);
+            txn.put(&CONTAINERS, &cell.id.to_string(), &record)?;
             Ok::<_, Error>(())
         })?;
-        cell.set_record(record);
+        cell.change_record(|record| forget_endpoint(record, endpoint));
         Ok(())
     }
 
@@ -206,5 +201,17 @@ impl Engine {
             )
         })?;
         Ok((name.to_owned(), gateway.address().to_string()))
+    }
+}
+
+/// Returns the record as it is committed: the one in memory may be older than a rename.
+fn stored(txn: &meta::Txn<'_>, cell: &Cell) -> Result<Record> {
+    txn.get(&CONTAINERS, &cell.id.to_string())?
+        .ok_or_else(|| Error::not_found(format!("No such container: {}", cell.id)))
+}
+
+fn forget_endpoint(record: &mut Record, endpoint: &net::EndpointRecord) {
+    if record.endpoint.as_ref() == Some(endpoint) {
+        record.endpoint = None;
     }
 }

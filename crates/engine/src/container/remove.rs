@@ -6,13 +6,18 @@ use super::cell::Cell;
 use super::create::{checked_name, name_conflict};
 use super::record::{CONTAINERS, NAMES, Record, STATES};
 use crate::error::{Error, Result};
-use crate::{Engine, blocking};
+use crate::{Engine, blocking, to_its_end};
 use image::Garbage;
 use meta::Read;
 
 impl Engine {
     /// Removes a container; a running one only by force.
     pub async fn remove(&self, typed: &str, force: bool) -> Result<()> {
+        let (engine, typed) = (self.clone(), typed.to_owned());
+        to_its_end(async move { engine.remove_whole(&typed, force).await }).await
+    }
+
+    async fn remove_whole(&self, typed: &str, force: bool) -> Result<()> {
         let cell = self.find(typed)?;
         let _verb = cell.verb.lock().await;
         let state = cell.state();
@@ -60,7 +65,7 @@ impl Engine {
     /// cleaning.
     pub(crate) async fn forget(&self, cell: &Arc<Cell>) -> Result<()> {
         // Before the address is given back: nothing may answer there any more.
-        self.detach_network(cell);
+        let _given_back_with_the_record = self.detach_network(cell);
         let record = cell.record();
         let engine = self.clone();
         let gone = Arc::clone(&record);
@@ -70,7 +75,7 @@ impl Engine {
         let mut state = cell.state();
         state.removed = true;
         cell.set_state(state);
-        self.dismiss(cell).await;
+        super::start::dismiss(cell.take_shim()).await;
         let engine = self.clone();
         blocking::run(move || {
             if let Err(error) = engine.images().discard(layers) {
@@ -110,6 +115,11 @@ impl Engine {
 
     /// Gives a container another name.
     pub async fn rename(&self, typed: &str, new: &str) -> Result<()> {
+        let (engine, typed, new) = (self.clone(), typed.to_owned(), new.to_owned());
+        to_its_end(async move { engine.rename_whole(&typed, &new).await }).await
+    }
+
+    async fn rename_whole(&self, typed: &str, new: &str) -> Result<()> {
         let cell = self.find(typed)?;
         if new.is_empty() || new == "/" {
             return Err(Error::invalid("Neither old nor new names may be empty"));
@@ -117,31 +127,33 @@ impl Engine {
         let prefix = "Error when allocating new name: ";
         let new = checked_name(new).map_err(|e| Error::new(e.kind(), format!("{prefix}{e}")))?;
         let _verb = cell.verb.lock().await;
-        let mut record = (*cell.record()).clone();
-        if record.name == new {
+        let old = cell.record().name.clone();
+        if old == new {
             return Err(Error::invalid(
                 "Renaming a container with the same name as its current name",
             ));
         }
-        let old = std::mem::replace(&mut record.name, new.clone());
         let engine = self.clone();
-        let saved = record.clone();
-        let former = old.clone();
+        let (id, former, name) = (cell.id, old.clone(), new.clone());
         blocking::run(move || {
             engine.meta().write(|txn| {
-                if let Some(owner) = txn.get(&NAMES, &saved.name)? {
-                    let error = name_conflict(&saved.name, owner);
+                if let Some(owner) = txn.get(&NAMES, &name)? {
+                    let error = name_conflict(&name, owner);
                     return Err(Error::new(error.kind(), format!("{prefix}{error}")));
                 }
+                let mut record: Record = txn
+                    .get(&CONTAINERS, &id.to_string())?
+                    .ok_or_else(|| Error::not_found(format!("No such container: {id}")))?;
+                record.name.clone_from(&name);
                 txn.delete(&NAMES, &former)?;
-                txn.put(&NAMES, &saved.name, &saved.id)?;
-                txn.put(&CONTAINERS, &saved.id.to_string(), &saved)?;
+                txn.put(&NAMES, &name, &id)?;
+                txn.put(&CONTAINERS, &id.to_string(), &record)?;
                 Ok(())
             })
         })
         .await?;
+        cell.change_record(|record| record.name.clone_from(&new));
         self.cells_mut(|cells| cells.rename(cell.id, new));
-        cell.set_record(record);
         self.container_event(&cell, "rename", &[("oldName", &format!("/{old}"))]);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use meta::Read;
 use shim::protocol::{Exit, Phase, Reply, Request};
+use types::ContainerId;
 
 use super::cell::Cell;
 use super::record::{CONTAINERS, Record, STATES};
@@ -31,6 +32,7 @@ impl Engine {
         for cell in running {
             self.adopt(&cell).await;
         }
+        self.send_shims_away().await;
         let engine = self.clone();
         blocking::run(move || {
             engine.repair_network()?;
@@ -39,14 +41,54 @@ impl Engine {
         .await
     }
 
-    /// Brings the wires of what runs back, and forgets the addresses of what does not.
-    fn repair_network(&self) -> Result<()> {
-        let running: Vec<_> = self
-            .cells(crate::names::Cells::all)
+    /// Ends the shims of containers that do not run: the last daemon died before it started them,
+    /// or after they had ended.
+    async fn send_shims_away(&self) {
+        let running = self.running();
+        let dir = self.layout().shims();
+        let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        for entry in names {
+            let id = entry.file_name().to_string_lossy().parse();
+            if let Ok(id) = id
+                && !running.contains(&id)
+            {
+                self.send_shim_away(id).await;
+            }
+        }
+    }
+
+    /// Ends the shim of a container that does not run, if it has one, and what it held.
+    pub(crate) async fn send_shim_away(&self, id: ContainerId) {
+        let path = self.layout().shim_socket(id);
+        if let Ok(socket) = Shim::connect(&path)
+            && let Ok((shim, _events)) = Shim::new(socket)
+        {
+            // It may be about to go by itself; either way it has let go of everything then.
+            drop(shim.ask(Request::Delete, &[]).await);
+        }
+        let engine = self.clone();
+        blocking::run(move || {
+            engine.kill_cgroup(id);
+            let (dir, name) = (engine.layout().shims(), id.to_string());
+            if let Err(error) = super::world::remove_tree(&dir, &name) {
+                tracing::warn!(%error, %id, "removing a shim's socket");
+            }
+        })
+        .await;
+    }
+
+    /// Returns the containers that run.
+    fn running(&self) -> Vec<ContainerId> {
+        self.cells(crate::names::Cells::all)
             .iter()
             .filter(|cell| cell.state().status.is_running())
             .map(|cell| cell.id)
-            .collect();
+            .collect()
+    }
+
+    /// Brings the wires of what runs back, and forgets the addresses of what does not.
+    fn repair_network(&self) -> Result<()> {
+        let running = self.running();
         self.meta().write(|txn| {
             self.networks()
                 .repair(txn, &running)
@@ -148,7 +190,8 @@ impl Engine {
                 }
             }
         }
-        self.sweep_cgroups(&known);
+        let running = self.running().iter().map(ToString::to_string).collect();
+        self.sweep_cgroups(&running);
         let view = self.meta().read()?;
         let live = self.cells(crate::names::Cells::all);
         let keys: Vec<_> = live

@@ -14,7 +14,7 @@ use super::spec::{self, Facts};
 use super::state::{Status, start_failure};
 use crate::error::{Error, Result};
 use crate::shim_client::Shim;
-use crate::{Engine, blocking, now_ns, nursery};
+use crate::{Engine, blocking, now_ns, nursery, to_its_end};
 
 /// How long a start waits for the stream of a client that is just being answered.
 const EARLY_LIMIT: Duration = Duration::from_secs(2);
@@ -22,7 +22,11 @@ const EARLY_LIMIT: Duration = Duration::from_secs(2);
 impl Engine {
     /// Starts a container.
     pub async fn start(&self, typed: &str) -> Result<()> {
-        let cell = self.find(typed)?;
+        let (engine, cell) = (self.clone(), self.find(typed)?);
+        to_its_end(async move { engine.start_whole(&cell).await }).await
+    }
+
+    async fn start_whole(&self, cell: &Arc<Cell>) -> Result<()> {
         let _verb = cell.verb.lock().await;
         match cell.state().status {
             Status::Running => return Err(Error::not_modified()),
@@ -38,22 +42,22 @@ impl Engine {
             }
             Status::Created | Status::Exited => {}
         }
-        // A client that goes away must not leave a half-started container: the work goes on.
-        let engine = self.clone();
-        let started = Arc::clone(&cell);
-        let work = tokio::spawn(async move { engine.start_locked(&started).await });
-        match work
-            .await
-            .unwrap_or_else(|e| Err(Error::internal("starting", e)))
-        {
+        if cell.state().removed {
+            return Err(Error::not_found(format!("No such container: {}", cell.id)));
+        }
+        match self.start_locked(cell).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.start_failed(&cell, error).await),
+            Err(error) => Err(self.start_failed(cell, error).await),
         }
     }
 
     async fn start_locked(&self, cell: &Arc<Cell>) -> Result<()> {
         let since = Instant::now();
         let record = cell.record();
+        if self.has_shim_left(cell.id) {
+            // Of a life that a killed daemon cut off; its shim goes by itself, but when is not said.
+            self.send_shim_away(cell.id).await;
+        }
         let newborn = self.nursery().take().await?;
         self.clock().note("start: shim", cell.id, since);
 
@@ -197,7 +201,8 @@ impl Engine {
         let message = error.to_string();
         let (code, appended) = start_failure(&message);
         let message = format!("{message}{appended}");
-        self.release_network(cell);
+        let endpoint = self.detach_network(cell);
+        self.release_endpoint(cell, endpoint);
         // Who attached before the start sees the end of its stream.
         cell.early
             .lock()
@@ -300,19 +305,20 @@ impl Engine {
         if let Err(error) = self.save_state(cell.id, state.clone()).await {
             tracing::error!(%error, id = %cell.id, "recording an end");
         }
+        // Before it may be started again: what is let go is this life's.
+        let (endpoint, shim) = (self.detach_network(cell), cell.take_shim());
         cell.set_state(state);
         self.container_event(cell, "die", &attributes);
         self.clock().note("end: record", cell.id, since);
-        self.release_network(cell);
-        self.dismiss(cell).await;
+        self.release_endpoint(cell, endpoint);
+        dismiss(shim).await;
     }
+}
 
-    /// Lets the shim of an ended container go.
-    pub(crate) async fn dismiss(&self, cell: &Arc<Cell>) {
-        if let Some(shim) = cell.shim() {
-            // Its end is all we want; that it is gone already is as good.
-            drop(shim.ask(Request::Delete, &[]).await);
-            cell.set_shim(None);
-        }
+/// Lets the shim of an ended container go.
+pub(crate) async fn dismiss(shim: Option<Arc<Shim>>) {
+    if let Some(shim) = shim {
+        // Its end is all we want; that it is gone already is as good.
+        drop(shim.ask(Request::Delete, &[]).await);
     }
 }

@@ -130,6 +130,10 @@ impl Engine {
             })?,
         };
         if !cell.state().status.is_running() {
+            // It may be starting, and its first words be out: the signal is not lost.
+            drop(cell.verb.lock().await);
+        }
+        if !cell.state().status.is_running() {
             return Err(Error::conflict(format!(
                 "cannot kill container: {typed}: container {} is not running",
                 cell.id

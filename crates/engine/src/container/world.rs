@@ -1,5 +1,7 @@
 //! A container's things outside the records: its directory and its cgroup.
 
+use std::ffi::OsStr;
+
 use shim::protocol::Exit;
 use types::ContainerId;
 use types::oci::runtime::Spec;
@@ -10,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// Removes a file or a directory with all below it; that it is gone already is no error.
 pub(crate) fn remove_tree(dir: &std::path::Path, name: &str) -> sys::Result<()> {
-    let name = std::ffi::OsStr::new(name);
+    let name = OsStr::new(name);
     let dir = sys::dir::Dir::open(dir)?;
     match dir.find(name)? {
         Some(_) => dir.remove_tree(name),
@@ -26,11 +28,9 @@ pub(crate) fn host_name() -> String {
 
 impl Engine {
     pub(crate) fn make_directory(&self, record: &Record) -> Result<()> {
-        use std::os::unix::fs::DirBuilderExt;
         let dir = self.layout().container(record.id);
-        std::fs::DirBuilder::new()
-            .mode(0o710)
-            .create(&dir)
+        sys::dir::Dir::open(&self.layout().containers())
+            .and_then(|all| all.make_dir(OsStr::new(&record.id.to_string()), 0o710))
             .map_err(|e| Error::internal(format_args!("making {}", dir.display()), e))
     }
 
@@ -89,8 +89,20 @@ impl Engine {
         }
     }
 
-    /// Removes the cgroups of containers that no record knows.
-    pub(crate) fn sweep_cgroups(&self, known: &std::collections::HashSet<String>) {
+    /// Tells whether something of a shim is there that a container which does not run must not have.
+    pub(crate) fn has_shim_left(&self, id: ContainerId) -> bool {
+        let path = self.cgroups_path(id);
+        let mut cgroups = self
+            .0
+            .topology
+            .hierarchies()
+            .iter()
+            .map(|one| one.directory(&path));
+        self.layout().shim_socket(id).exists() || cgroups.any(|cgroup| cgroup.exists())
+    }
+
+    /// Removes the cgroups of containers that are not `running`.
+    pub(crate) fn sweep_cgroups(&self, running: &std::collections::HashSet<String>) {
         let names: std::collections::HashSet<String> = self
             .0
             .topology
@@ -102,7 +114,7 @@ impl Engine {
             .flatten()
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| !known.contains(name))
+            .filter(|name| !running.contains(name))
             .collect();
         for name in names {
             if let Ok(id) = name.parse() {
