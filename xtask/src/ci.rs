@@ -9,7 +9,7 @@ use testkit::{Client, Kind};
 
 use crate::e2e::{self, Choice, Counts};
 use crate::run::run;
-use crate::{chaos, check, compat, fresh, noop, setup};
+use crate::{chaos, check, compat, fresh, noop, setup, vm};
 
 /// What one step of the run came to.
 struct Line {
@@ -62,6 +62,7 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
             &|| e2e::cases(root, &choice),
         );
     }
+    take("the core of the cases on cgroup v2", &|| vm::core(root));
     take("docs/compat.md is what it would be", &|| {
         compat::check(root).map(|()| one())
     });

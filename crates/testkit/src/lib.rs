@@ -43,11 +43,21 @@ use std::time::{Duration, Instant};
 /// How long a thing that must happen soon may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// Returns how much slower than a machine this one is: the rig of `tests/vm` names its kernel.
+fn slowness() -> u32 {
+    if std::env::var_os("WHARF_VM").is_some() {
+        5
+    } else {
+        1
+    }
+}
+
 /// Returns how long is waited for what may `usually` take so long: less where failures are expected
-/// and waited for (`WHARF_E2E_PATIENCE`, seconds).
+/// and waited for (`WHARF_E2E_PATIENCE`, seconds), more under emulation.
 pub(crate) fn patience(usually: Duration) -> Duration {
     let said = std::env::var("WHARF_E2E_PATIENCE").ok();
     let said = said.and_then(|text| text.parse().ok());
+    let usually = usually * slowness();
     said.map_or(usually, |seconds| usually.min(Duration::from_secs(seconds)))
 }
 
