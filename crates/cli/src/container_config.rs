@@ -125,7 +125,7 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
                 .map(|ip| ip.trim().to_owned())
                 .collect(),
         ),
-        dns_options: Some([parsed.all("dns-option"), parsed.all("dns-opt")].concat()),
+        dns_options: Some(parsed.all_of(&["dns-option", "dns-opt"])),
         dns_search: Some(parsed.all("dns-search")),
         extra_hosts: some(extra_hosts(parsed)),
         group_add: some(parsed.all("group-add")),

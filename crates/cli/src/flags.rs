@@ -38,7 +38,15 @@ impl Parsed {
 
     /// Returns all values of a flag.
     pub(crate) fn all(&self, long: &str) -> Vec<String> {
-        let given = self.values.iter().filter(|(flag, _)| flag.long == long);
+        self.all_of(&[long])
+    }
+
+    /// Returns all values of a flag that has several names, in the order in which they were given.
+    pub(crate) fn all_of(&self, names: &[&str]) -> Vec<String> {
+        let given = self
+            .values
+            .iter()
+            .filter(|(flag, _)| names.contains(&flag.long));
         given.map(|(_, value)| value.clone()).collect()
     }
 

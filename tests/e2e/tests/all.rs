@@ -9,11 +9,13 @@
 
 mod api;
 mod attach;
+mod bad_input;
 mod crash;
 mod create;
 mod events;
 mod exec;
 mod files;
+mod flags;
 mod images;
 mod limits;
 mod logs;

@@ -139,10 +139,8 @@ fn create_container(
         pull_image(session, parsed, image, &platform)?;
     }
     let answer = match session.client.post_json(&path, request) {
-        Err(Error::Daemon {
-            status: 404,
-            message,
-        }) if message.starts_with("No such image") && pull != "never" && pull != "always" => {
+        // As Docker: any 404 of create is an image that is not here, or not for this platform.
+        Err(Error::Daemon { status: 404, .. }) if pull != "never" && pull != "always" => {
             if !parsed.is_set("quiet") {
                 let shown = image.parse::<types::Reference>().map_or_else(
                     |_| image.clone(),

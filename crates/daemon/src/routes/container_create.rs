@@ -51,6 +51,11 @@ pub(crate) async fn create(request: Request) -> Result {
         &host_config.network_mode,
         networking_config.as_ref(),
     )?;
+    if host_config.uts_mode == "host" && !config.hostname.is_empty() {
+        return Err(Failure::bad_request(
+            "conflicting options: hostname and the UTS mode",
+        ));
+    }
     let host = create_host::host(&host_config)?;
     let face = serde_json::to_value(Face {
         config: config.clone(),

@@ -4,15 +4,13 @@ use api::ApiVersion;
 use api::host_config::HostConfig;
 use engine::container::record::{Host, Network};
 use engine::container::{MASKED_PATHS, READONLY_PATHS, capability_name};
-use types::oci::runtime::{Cpu, Memory, Pids, Resources, Rlimit};
+use types::oci::runtime::Rlimit;
 
+use super::create_limits::resources;
 use super::create_log::log;
-use super::create_mounts::{binds, check_targets, mounts};
+use super::create_mounts::{binds, check_targets, mounts, tmpfs};
 use crate::error::Failure;
 use crate::request::Result;
-
-const MEMORY_MIN: i64 = 6 << 20;
-const CPU_PERIOD_US: u64 = 100_000;
 
 /// Fills in what dockerd fills in (API reference §6, "Key order and values").
 pub(super) fn with_defaults(mut host: HostConfig, version: ApiVersion) -> HostConfig {
@@ -80,13 +78,14 @@ pub(super) fn host(given: &HostConfig) -> Result<Host> {
         resources: resources(given)?,
         shm_size: u64::try_from(given.shm_size)
             .map_err(|_| Failure::bad_request("SHM size can not be less than 0"))?,
-        tmpfs: given.tmpfs.clone(),
+        tmpfs: tmpfs(given)?,
         sysctls: given.sysctls.clone(),
         rlimits: rlimits(given),
         oom_score_adj: score(given)?,
         group_add: given.group_add.clone().unwrap_or_default(),
         pid_host: shares("PidMode", &given.pid_mode, &[""])?,
-        ipc_host: shares("IpcMode", &given.ipc_mode, &["", "private", "shareable"])?,
+        ipc_host: ipc(&given.ipc_mode)?
+            && shares("IpcMode", &given.ipc_mode, &["", "private", "shareable"])?,
         uts_host: shares("UTSMode", &given.uts_mode, &[""])?,
         cgroupns_private: !shares("CgroupnsMode", &given.cgroupns_mode, &["private"])?,
         extra_hosts: given.extra_hosts.clone().unwrap_or_default(),
@@ -108,6 +107,15 @@ fn shares(what: &str, mode: &str, own: &[&str]) -> Result<bool> {
         _ if own.contains(&mode) => Ok(false),
         _ => Err(Failure::not_yet(&format!("{what} {mode:?}"))),
     }
+}
+
+/// Docker's modes of the ipc namespace.
+fn ipc(mode: &str) -> Result<bool> {
+    let known = ["", "none", "private", "shareable", "host"].contains(&mode);
+    if known || mode.starts_with("container:") {
+        return Ok(true);
+    }
+    Err(Failure::bad_request(format!("invalid IPC mode: {mode}")))
 }
 
 fn refuse(given: &HostConfig) -> Result<()> {
@@ -183,14 +191,19 @@ fn refuse(given: &HostConfig) -> Result<()> {
 /// What exists on Windows only, and runtimes that are not ours.
 fn refuse_foreign(given: &HostConfig) -> Result<()> {
     let resources = &given.resources;
+    if !["", "default"].contains(&given.isolation.as_str()) {
+        return Err(Failure::bad_request(format!(
+            "invalid isolation ({}): linux only supports 'default'",
+            given.isolation
+        )));
+    }
     let windows = resources.cpu_count != 0
         || resources.cpu_percent != 0
         || resources.io_maximum_iops != 0
-        || resources.io_maximum_bandwidth != 0
-        || !["", "default"].contains(&given.isolation.as_str());
+        || resources.io_maximum_bandwidth != 0;
     if windows {
         return Err(Failure::bad_request(
-            "CpuCount, CpuPercent, IOMaximumIOps, IOMaximumBandwidth and Isolation exist on Windows only",
+            "CpuCount, CpuPercent, IOMaximumIOps, and IOMaximumBandwidth exist on Windows only",
         ));
     }
     if !["runc", "io.containerd.runc.v2", "wharf"].contains(&given.runtime.as_str()) {
@@ -278,89 +291,6 @@ fn rlimits(given: &HostConfig) -> Vec<Rlimit> {
         .collect()
 }
 
-fn resources(given: &HostConfig) -> Result<Resources> {
-    let limits = &given.resources;
-    let bad = |sentence: &str| Err(Failure::bad_request(sentence));
-    if limits.memory != 0 && limits.memory < MEMORY_MIN {
-        return bad("Minimum memory limit allowed is 6MB");
-    }
-    if limits.memory_swap > 0 && limits.memory == 0 {
-        return bad(
-            "You should always set the Memory limit when using Memoryswap limit, see usage",
-        );
-    }
-    if limits.memory_swap > 0 && limits.memory_swap < limits.memory {
-        return bad("Minimum memoryswap limit should be larger than memory limit, see usage");
-    }
-    if limits.memory_reservation > 0
-        && limits.memory > 0
-        && limits.memory < limits.memory_reservation
-    {
-        return bad(
-            "Minimum memory limit can not be less than memory reservation limit, see usage",
-        );
-    }
-    let some = |value: i64| (value != 0).then_some(value);
-    let (quota, period) = cpu_time(given)?;
-    let memory = Memory {
-        limit: some(limits.memory),
-        swap: some(limits.memory_swap),
-        reservation: some(limits.memory_reservation),
-        swappiness: limits
-            .memory_swappiness
-            .and_then(|value| u64::try_from(value).ok()),
-        disable_oom_killer: limits.oom_kill_disable,
-        ..Memory::default()
-    };
-    let cpu = Cpu {
-        shares: u64::try_from(limits.cpu_shares)
-            .ok()
-            .filter(|shares| *shares != 0),
-        quota,
-        period,
-        burst: None,
-        cpus: limits.cpuset_cpus.clone(),
-        mems: limits.cpuset_mems.clone(),
-        ..Cpu::default()
-    };
-    Ok(Resources {
-        memory: (memory != Memory::default()).then_some(memory),
-        cpu: (cpu != Cpu::default()).then_some(cpu),
-        pids: limits.pids_limit.map(|limit| Pids { limit }),
-        ..Resources::default()
-    })
-}
-
-fn cpu_time(given: &HostConfig) -> Result<(Option<i64>, Option<u64>)> {
-    let limits = &given.resources;
-    if limits.nano_cpus == 0 {
-        let quota = (limits.cpu_quota != 0).then_some(limits.cpu_quota);
-        return Ok((
-            quota,
-            u64::try_from(limits.cpu_period)
-                .ok()
-                .filter(|period| *period != 0),
-        ));
-    }
-    for (set, name) in [(limits.cpu_period, "Period"), (limits.cpu_quota, "Quota")] {
-        if set != 0 {
-            return Err(Failure::bad_request(format!(
-                "Conflicting options: Nano CPUs and CPU {name} cannot both be set."
-            )));
-        }
-    }
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let most = i64::try_from(cpus)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(1_000_000_000);
-    if limits.nano_cpus < 0 || limits.nano_cpus > most {
-        return Err(Failure::bad_request(format!(
-            "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
-        )));
-    }
-    Ok((Some(limits.nano_cpus / 10_000), Some(CPU_PERIOD_US)))
-}
-
 fn security(given: &HostConfig, host: &mut Host) -> Result<()> {
     for option in given.security_opt.iter().flatten() {
         let (key, value) = option
@@ -402,19 +332,6 @@ mod tests {
         assert_eq!(given.shm_size, 67_108_864);
         assert_eq!(given.masked_paths.as_ref().map(Vec::len), Some(12));
         assert!(host(&given).is_ok());
-    }
-
-    #[test]
-    fn limits() {
-        let mut given = with_defaults(HostConfig::default(), ApiVersion::MAX);
-        given.resources.nano_cpus = 500_000_000;
-        given.resources.memory = 64 << 20;
-        let limited = host(&given).map_err(|e| e.message).unwrap();
-        let cpu = limited.resources.cpu.unwrap();
-        assert_eq!((cpu.quota, cpu.period), (Some(50_000), Some(100_000)));
-        given.resources.memory = 1 << 20;
-        let refused = host(&given).unwrap_err();
-        assert_eq!(refused.message, "Minimum memory limit allowed is 6MB");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `Binds` and `Mounts`: what of the host a container sees, in the engine's words.
 
+use std::collections::BTreeMap;
+
 use api::host_config::{HostConfig, MountRequest};
 use engine::container::record::{Bind, Host};
 
@@ -67,6 +69,54 @@ fn clean(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
+}
+
+/// Options of a tmpfs that are flags of the mount.
+const TMPFS_FLAGS: [&str; 22] = [
+    "atime",
+    "async",
+    "defaults",
+    "dev",
+    "diratime",
+    "dirsync",
+    "exec",
+    "iversion",
+    "mand",
+    "noatime",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "noiversion",
+    "nomand",
+    "norelatime",
+    "nosuid",
+    "relatime",
+    "ro",
+    "rw",
+    "suid",
+    "sync",
+];
+/// Those with a value.
+const TMPFS_VALUES: [&str; 6] = ["size", "mode", "uid", "gid", "nr_inodes", "mpol"];
+
+/// `--tmpfs TARGET[:OPTIONS]`.
+pub(super) fn tmpfs(given: &HostConfig) -> Result<BTreeMap<String, String>> {
+    for (target, options) in &given.tmpfs {
+        if !target.starts_with('/') {
+            return Err(Failure::bad_request(format!(
+                "invalid mount path: '{target}' mount path must be absolute"
+            )));
+        }
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            let name = option.split_once('=').map_or("", |(name, _)| name);
+            if !TMPFS_FLAGS.contains(&option) && !TMPFS_VALUES.contains(&name) {
+                return Err(Failure::bad_request(format!(
+                    "invalid tmpfs option {option:?}"
+                )));
+            }
+        }
+    }
+    Ok(given.tmpfs.clone())
 }
 
 pub(super) fn mounts(given: &HostConfig, host: &mut Host) -> Result<()> {

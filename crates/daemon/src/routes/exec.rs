@@ -17,7 +17,10 @@ pub(crate) async fn create(request: Request) -> Result {
     }
     // A container that is missing is the better news.
     request.engine.inspect(&request.name)?;
-    hijack::detach_keys(&document.detach_keys).map_err(Failure::bad_request)?;
+    hijack::detach_keys(&document.detach_keys).map_err(|_| {
+        let keys = &document.detach_keys;
+        Failure::bad_request(format!("Invalid escape keys ({keys}) provided"))
+    })?;
     let config = ExecConfig {
         argv,
         env: document.env.unwrap_or_default(),

@@ -6,6 +6,7 @@ pub(crate) mod container;
 pub(crate) mod container_create;
 pub(crate) mod container_list;
 mod create_host;
+mod create_limits;
 mod create_log;
 mod create_mounts;
 pub(crate) mod event;

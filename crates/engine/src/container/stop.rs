@@ -120,7 +120,10 @@ impl Engine {
 
     /// Sends a signal to process 1 (`SIGKILL` when none is named).
     pub async fn kill(&self, typed: &str, signal: Option<&str>) -> Result<()> {
-        let cell = self.find(typed)?;
+        let cell = self.find(typed).map_err(|error| {
+            let sentence = format!("cannot kill container: {typed}: {error}");
+            Error::caused(error.kind(), sentence, error)
+        })?;
         let signal = match signal.filter(|signal| !signal.is_empty()) {
             None => SIGKILL,
             Some(text) => types::signal::parse(text).map_err(|_| {
