@@ -93,7 +93,12 @@ pub(crate) fn cases(root: &Path, choice: &Choice) -> Result<Counts> {
         });
     }
     let peer = (choice.kind != Kind::Wharf).then(|| {
-        let flags = ["-b", "none", "--iptables=false", "--ip6tables=false"];
+        let flags = [
+            "--bip",
+            testkit::Manner::BIP,
+            "--iptables=false",
+            "--ip6tables=false",
+        ];
         Peer::start(choice.kind, oracles.as_deref(), &docker, &flags)
     });
     let skipped = root.join("target/e2e-skipped.txt");

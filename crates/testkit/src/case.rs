@@ -3,14 +3,19 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 
-use crate::Engine;
 use crate::setting::Setting;
+use crate::{Engine, Manner};
 
 /// Cases that are not run, and why: the ratchet.
 const SKIPS: &str = include_str!("../../../tests/e2e/skips.txt");
 
 /// Runs `body` on the engine under test. `path` is the case's full name: `binary::module::case`.
 pub fn case(path: &str, body: impl FnOnce(&Engine)) {
+    case_in(path, Manner::default(), body);
+}
+
+/// As [`case`], with our daemon started in the given manner.
+pub fn case_in(path: &str, manner: Manner, body: impl FnOnce(&Engine)) {
     let name = path.split_once("::").map_or(path, |(_, rest)| rest);
     let setting = Setting::from_environment();
     let (engine, client) = (setting.kind.name(), setting.client.name());
@@ -20,7 +25,7 @@ pub fn case(path: &str, body: impl FnOnce(&Engine)) {
         return;
     }
     println!("CASE {name} on {engine} with {client}");
-    let engine = Engine::get(&setting, name);
+    let engine = Engine::started(&setting, name, manner);
     body(&engine);
     engine.finish();
 }

@@ -1,5 +1,6 @@
 //! The engine under test: ours is started for each case, a reference engine is already running.
 
+use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,6 +40,27 @@ pub struct Manner {
     pub flags: Vec<String>,
     /// Added to this process's environment.
     pub environment: Vec<(String, String)>,
+    /// Words before the program's name: what puts it into namespaces of its own.
+    pub before: Vec<String>,
+}
+
+impl Manner {
+    /// The bridge of the cases that need one, the same for every engine.
+    pub const BIP: &str = "10.213.0.1/24";
+
+    /// With a bridge, in a network namespace of the engine's own.
+    pub fn on_a_bridge() -> Manner {
+        let script = "ip link set lo up && exec \"$@\"";
+        Manner {
+            flags: ["-b", "e2e0", "--bip", Manner::BIP]
+                .map(str::to_owned)
+                .to_vec(),
+            environment: Vec::new(),
+            before: ["unshare", "--net", "sh", "-c", script, "sh"]
+                .map(str::to_owned)
+                .to_vec(),
+        }
+    }
 }
 
 impl Default for Manner {
@@ -46,6 +68,7 @@ impl Default for Manner {
         Self {
             flags: ["-b", "none"].map(str::to_owned).to_vec(),
             environment: Vec::new(),
+            before: Vec::new(),
         }
     }
 }
@@ -136,8 +159,11 @@ impl Engine {
     /// Starts our daemon, with `environment` added.
     #[track_caller]
     pub fn start_daemon(&self, environment: &[(&str, &str)]) {
-        let mut command = Command::new(&self.setting.wharf);
+        let words = self.manner.before.iter().map(OsString::from);
+        let mut words = words.chain([self.setting.wharf.clone().into_os_string()]);
+        let mut command = Command::new(words.next().expect("the program is the last word"));
         command
+            .args(words)
             .args(["daemon", "-H", &format!("unix://{}", self.socket.display())])
             .args([
                 "--data-root",

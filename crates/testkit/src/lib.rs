@@ -28,15 +28,17 @@ pub mod peer;
 mod program;
 mod setting;
 mod temp;
+mod terminal;
 
 pub use board::{Board, Fault, Side};
 pub use boxes::{BOX, box_tar};
-pub use case::case;
+pub use case::{case, case_in};
 pub use engine::{Engine, Manner};
 pub use leaks::Ground;
 pub use program::{Output, Program};
 pub use setting::{Client, Kind, Setting};
 pub use temp::TempDir;
+pub use terminal::Terminal;
 
 use std::time::{Duration, Instant};
 
@@ -80,6 +82,13 @@ macro_rules! case {
         #[test]
         fn $name() {
             $crate::case(concat!(module_path!(), "::", stringify!($name)), $body);
+        }
+    };
+    ($name:ident, $manner:expr, $body:expr) => {
+        #[test]
+        fn $name() {
+            let path = concat!(module_path!(), "::", stringify!($name));
+            $crate::case_in(path, $manner, $body);
         }
     };
 }

@@ -10,6 +10,7 @@
 mod api;
 mod attach;
 mod bad_input;
+mod bridge;
 mod crash;
 mod create;
 mod events;
@@ -24,3 +25,4 @@ mod ps;
 mod run;
 mod security;
 mod stop;
+mod terminal;

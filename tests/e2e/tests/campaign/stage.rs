@@ -116,6 +116,7 @@ impl Stage {
         let manner = Manner {
             flags: flags.map(str::to_owned).to_vec(),
             environment: vec![("WHARF_FAILPOINTS".to_owned(), board.order())],
+            before: Vec::new(),
         };
         let engine = Engine::started(&Setting::from_environment(), name, manner);
         std::fs::create_dir_all(engine.temp().at("out")).expect("a new directory");
