@@ -181,5 +181,5 @@ document! {
         link_target: String = "linkTarget",
     }
     /// One row of `GET /wharf/v1/containers/{id}/trace`.
-    TraceStep { name: String = "name", us: u64 = "us" }
+    TraceStep { name: String = "name", at_us: u64 = "at_us", us: u64 = "us" }
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cgroup::{Entry, Group, Topology};
 use sys::clone::Cloned;
@@ -19,7 +19,7 @@ use crate::plan::devices;
 use crate::plan::mounts::What;
 use crate::plan::{Facts, Plan};
 use crate::prepare::{Prepared, prepare};
-use crate::{Child, Container, CreateRequest, Stdio, home};
+use crate::{Child, Container, CreateRequest, Stdio, Took, home};
 
 /// A process that was cloned and not yet heard of. Dropping it ends it.
 #[derive(Debug)]
@@ -72,14 +72,50 @@ impl Drop for Born {
 /// The number is the same on every architecture (signal(7)).
 const SIGKILL: i32 = 9;
 
+/// What the steps of a creation took.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    pub(crate) since: Instant,
+    pub(crate) steps: Vec<Took>,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            since: Instant::now(),
+            steps: Vec::with_capacity(10),
+        }
+    }
+
+    /// Notes that a step is over.
+    pub(crate) fn note(&mut self, name: &'static str) {
+        let end_us = handshake::us(self.since);
+        self.steps.push(Took { name, end_us });
+    }
+
+    /// Adds what the child noted. It runs beside its parent, whose step `clone` may end later than
+    /// the child's first.
+    fn note_child(&mut self, at_us: [u32; handshake::STRETCHES.len()]) {
+        for (name, end_us) in handshake::STRETCHES.into_iter().zip(at_us) {
+            if end_us > 0 {
+                self.steps.push(Took { name, end_us });
+            }
+        }
+        self.note("heard of it");
+    }
+}
+
 /// Makes cgroup, namespaces, mounts and init.
 pub(crate) fn create(request: &CreateRequest<'_>) -> Result<(Container, Child), Failure> {
     let proof = SingleThreaded::prove().map_err(Failure::Threads)?;
+    let mut clock = Clock::start();
     let facts = facts(request.netns.is_some())?;
     let mut plan = Plan::new(request.id, request.spec, facts)?;
+    clock.note("plan");
     let topology = topology()?;
     let group = make_group(request.spec, topology)?;
-    match create_in(proof, request, &mut plan, &group, topology) {
+    clock.note("cgroup");
+    match create_in(proof, request, &mut plan, &group, &mut clock) {
         Ok((root, init, child)) => {
             let container = Container {
                 id: request.id.to_owned(),
@@ -123,9 +159,9 @@ fn create_in(
     request: &CreateRequest<'_>,
     plan: &mut Plan,
     group: &Group,
-    topology: &Topology,
+    clock: &mut Clock,
 ) -> Result<(OwnedFd, Init, Child), Failure> {
-    let mut prepared = prepare(plan, request.root, group, topology)?;
+    let mut prepared = prepare(plan, request.root, group, topology()?)?;
     if let Some(netns) = request.netns {
         let own = sys::fd::duplicate(netns).map_err(host("network namespace"))?;
         prepared.join.push((namespace::NETWORK, own));
@@ -137,6 +173,8 @@ fn create_in(
         &request.stdio,
         prepared.console.as_ref().map(|pair| pair.peer.as_fd()),
     )?;
+    clock.note("mounts made");
+    let since = clock.since;
     let born = clone(proof, plan.namespaces.new, &entry, |way, parent| {
         let terminal = plan.process.terminal;
         init::run(
@@ -147,11 +185,13 @@ fn create_in(
                 streams,
                 terminal,
                 parent,
+                since,
             },
         )
     })?;
     drop(pid_namespace);
-    let born = born_or_dead(born, |step, item, reason| {
+    clock.note("clone");
+    let born = born_or_dead(born, clock, |step, item, reason| {
         Failure::of_init(plan, step, item, reason)
     })?;
     let console = prepared.console.map(|pair| pair.master);
@@ -166,6 +206,7 @@ fn create_in(
         start_time,
         pidfd: own,
         console,
+        steps: std::mem::take(&mut clock.steps),
     };
     Ok((prepared.root, Init { pidfd, line }, child))
 }
@@ -357,6 +398,7 @@ fn is_refused(errno: Errno) -> bool {
 /// Waits for the first word of a new process.
 pub(crate) fn born_or_dead(
     mut born: Born,
+    clock: &mut Clock,
     failure: impl FnOnce(Step, usize, Reason) -> Failure,
 ) -> Result<Born, Failure> {
     let mut packet = [0; handshake::LEN];
@@ -368,7 +410,10 @@ pub(crate) fn born_or_dead(
         Err(_) => None,
     };
     match word {
-        Some(Message::Ready) => Ok(born),
+        Some(Message::Ready(at_us)) => {
+            clock.note_child(at_us);
+            Ok(born)
+        }
         Some(Message::Failed {
             step,
             item,

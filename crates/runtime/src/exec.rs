@@ -7,7 +7,7 @@ use sys::single_threaded::SingleThreaded;
 use sys::{namespace, pidfd, tty};
 use types::oci::runtime::Process;
 
-use crate::create::{self, Detour};
+use crate::create::{self, Clock, Detour};
 use crate::error::Failure;
 use crate::init::{self, Stage};
 use crate::plan::process::ProcessPlan;
@@ -20,6 +20,7 @@ pub(crate) fn exec(
     stdio: &Stdio,
 ) -> Result<Child, Failure> {
     let proof = SingleThreaded::prove().map_err(Failure::Threads)?;
+    let mut clock = Clock::start();
     if container.group.is_frozen()? {
         return Err(Failure::Paused);
     }
@@ -43,6 +44,8 @@ pub(crate) fn exec(
         0 => None,
         _ => Some(Detour::begin(init)?),
     };
+    clock.note("plan");
+    let since = clock.since;
     let born = create::clone(proof, 0, &entry, |way, parent| {
         let terminal = plan.terminal;
         init::run_exec(
@@ -54,14 +57,17 @@ pub(crate) fn exec(
                 streams,
                 terminal,
                 parent,
+                since,
             },
         )
     })?;
     drop(detour);
-    let mut born = create::born_or_dead(born, |step, item, reason| {
+    clock.note("clone");
+    let mut born = create::born_or_dead(born, &mut clock, |step, item, reason| {
         Failure::of_process(&plan, step, item, reason)
     })?;
     go(born.line())?;
+    clock.note("execve");
     let start_time = pidfd::start_time(born.pid)
         .map_err(Failure::host(|| "start time of the process".to_owned()))?;
     let (pid, pidfd, _line) = born.keep();
@@ -70,6 +76,7 @@ pub(crate) fn exec(
         start_time,
         pidfd,
         console: pair.map(|pair| pair.master),
+        steps: clock.steps,
     })
 }
 

@@ -1,6 +1,8 @@
 //! What init tells its maker: ready, or which step failed on which item. One packet of fixed size,
 //! so that it is written without an allocator and never comes in parts.
 
+use std::time::Instant;
+
 use sys::Errno;
 
 /// Bytes of a packet.
@@ -105,11 +107,61 @@ pub(crate) struct Failed {
     pub(crate) error: sys::Error,
 }
 
+/// The stretches of a child's way that are timed, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stretch {
+    /// From the clone to being in the cgroup.
+    Cgroup,
+    /// Joining and making namespaces.
+    Namespaces,
+    /// The root and what is mounted in it.
+    Mounts,
+    /// The change of root, and what is covered and set afterwards.
+    Pivot,
+    /// Limits, filter, capabilities, user, program.
+    User,
+}
+
+/// Names of the stretches as people read them.
+pub(crate) const STRETCHES: [&str; 5] = [
+    "init: cgroup",
+    "init: namespaces",
+    "init: mounts",
+    "init: pivot",
+    "init: user",
+];
+
+/// When each stretch was over, in microseconds since the maker began. Zero: it was not gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    since: Instant,
+    at_us: [u32; STRETCHES.len()],
+}
+
+impl Times {
+    pub(crate) fn since(since: Instant) -> Self {
+        Self {
+            since,
+            at_us: Default::default(),
+        }
+    }
+
+    /// Notes that a stretch is over.
+    pub(crate) fn note(&mut self, stretch: Stretch) {
+        self.at_us[stretch as usize] = us(self.since);
+    }
+}
+
+/// Microseconds since `since`; an hour and more is as long as an hour.
+pub(crate) fn us(since: Instant) -> u32 {
+    u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX)
+}
+
 /// What a packet says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// All is done but execve.
-    Ready,
+    /// All is done but execve; when each stretch was over.
+    Ready([u32; STRETCHES.len()]),
     /// It failed: step, item, call and errno.
     Failed {
         step: Step,
@@ -120,8 +172,12 @@ pub(crate) enum Message {
 }
 
 /// Encodes [`Message::Ready`].
-pub(crate) const fn ready() -> [u8; LEN] {
-    [0; LEN]
+pub(crate) fn ready(times: &Times) -> [u8; LEN] {
+    let mut packet = [0; LEN];
+    for (place, at) in packet[4..].chunks_exact_mut(4).zip(times.at_us) {
+        place.copy_from_slice(&at.to_le_bytes());
+    }
+    packet
 }
 
 /// Encodes a failure, without allocation.
@@ -141,7 +197,11 @@ pub(crate) fn failed(failed: Failed) -> [u8; LEN] {
 pub(crate) fn decode(packet: &[u8; LEN]) -> Option<Message> {
     let [kind, step, i0, i1, e0, e1, e2, e3, call @ ..] = packet;
     if *kind == 0 {
-        return Some(Message::Ready);
+        let mut at_us = [0; STRETCHES.len()];
+        for (at, place) in at_us.iter_mut().zip(packet[4..].chunks_exact(4)) {
+            *at = u32::from_le_bytes(place.try_into().ok()?);
+        }
+        return Some(Message::Ready(at_us));
     }
     let call = call.split(|byte| *byte == 0).next().unwrap_or_default();
     let errno = i32::from_le_bytes([*e0, *e1, *e2, *e3]);
@@ -170,7 +230,12 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_decoded() {
-        assert_eq!(decode(&ready()), Some(Message::Ready));
+        let mut times = Times::since(Instant::now());
+        times.at_us = [1, 70_000, 3, 4, 5];
+        assert_eq!(
+            decode(&ready(&times)),
+            Some(Message::Ready([1, 70_000, 3, 4, 5]))
+        );
         let error = sys::Error::new("mount_setattr", Errno::ACCESS);
         let packet = failed(Failed {
             step: Step::Mount,

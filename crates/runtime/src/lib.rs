@@ -92,6 +92,17 @@ pub struct Child {
     pub pidfd: OwnedFd,
     /// The other end of its terminal.
     pub console: Option<OwnedFd>,
+    /// Where the time went.
+    pub steps: Vec<Took>,
+}
+
+/// A step of making a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Took {
+    /// What was done.
+    pub name: &'static str,
+    /// When it was over, in microseconds since the making began.
+    pub end_us: u32,
 }
 
 /// Does ahead of the first creation what does not depend on the container. That something fails

@@ -150,6 +150,9 @@ pub enum Reply {
         pid: i32,
         /// Field 22 of /proc/PID/stat.
         start_time: u64,
+        /// The steps of its making: what, and when it was over, in microseconds since they began.
+        #[serde(default)]
+        steps: Vec<(String, u32)>,
     },
     /// To OpenRoot: one descriptor comes with it.
     Root,

@@ -430,5 +430,10 @@ fn process(task: &Task) -> Reply {
     Reply::Process {
         pid: task.pid,
         start_time: task.start_time,
+        steps: task
+            .steps
+            .iter()
+            .map(|step| (step.name.to_owned(), step.end_us))
+            .collect(),
     }
 }

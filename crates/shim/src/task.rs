@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use logs::lines::Lines;
 use logs::{Stream, Writer};
-use runtime::Stdio;
+use runtime::{Stdio, Took};
 use sys::Errno;
 use sys::poll::{Event, Interest, Poll, SIGKILL};
 
@@ -102,6 +102,8 @@ pub(crate) struct Task {
     pub(crate) identity: Identity,
     pub(crate) pid: i32,
     pub(crate) start_time: u64,
+    /// Where the time of its making went.
+    pub(crate) steps: Vec<Took>,
     pidfd: OwnedFd,
     /// The keeper's end of its terminal; stdin and stdout are duplicates of it.
     console: Option<OwnedFd>,
@@ -150,6 +152,7 @@ impl Task {
             identity,
             pid: child.pid,
             start_time: child.start_time,
+            steps: child.steps,
             pidfd: child.pidfd,
             console: child.console,
             stdin,

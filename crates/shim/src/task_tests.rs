@@ -73,6 +73,7 @@ fn run(script: &str, log: Option<&Path>) -> Fixture {
         start_time: 0,
         pidfd: child.pidfd,
         console: None,
+        steps: Vec::new(),
     };
     let identity = Identity {
         number: 1,

@@ -20,6 +20,7 @@ mod flags;
 mod images;
 mod limits;
 mod logs;
+mod ours;
 mod pause;
 mod ps;
 mod run;

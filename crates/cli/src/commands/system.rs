@@ -192,15 +192,14 @@ pub(crate) fn trace(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         .client
         .get_json(&format!("/wharf/v1/containers/{name}/trace"))?;
     let mut rows = vec![vec!["STEP".to_owned(), "AT".to_owned(), "TOOK".to_owned()]];
-    let mut before = 0;
+    let first = steps.iter().map(|step| step.at_us).min().unwrap_or(0);
     let shown = |us: u64| format!("{}.{:03}ms", us / 1000, us % 1000);
     for step in &steps {
         rows.push(vec![
             step.name.clone(),
+            shown(step.at_us - first),
             shown(step.us),
-            shown(step.us.saturating_sub(before)),
         ]);
-        before = step.us;
     }
     session.print(&table::render(&rows))?;
     Ok(0)

@@ -10,7 +10,8 @@ pub(crate) async fn trace(request: Request) -> Result {
         .trace(&request.name)?
         .into_iter()
         .map(|step| TraceStep {
-            name: step.name.to_owned(),
+            name: step.name.into_owned(),
+            at_us: step.at_us,
             us: step.us,
         })
         .collect();

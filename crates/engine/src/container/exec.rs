@@ -190,7 +190,8 @@ impl Engine {
             Err(error) => Err(error),
         };
         match answer {
-            Ok((Reply::Process { pid, .. }, _)) => {
+            Ok((Reply::Process { pid, steps, .. }, _)) => {
+                self.clock().note_told("exec", cell.id, &steps);
                 exec.change(|state| state.pid = pid);
                 Ok(())
             }

@@ -72,7 +72,17 @@ impl Engine {
         let answer = shim.call(Request::Create(Box::new(request)), &fds).await;
         drop(netns);
         let (pid, start_time) = match answer {
-            Ok((Reply::Process { pid, start_time }, _)) => (pid, start_time),
+            Ok((
+                Reply::Process {
+                    pid,
+                    start_time,
+                    steps,
+                },
+                _,
+            )) => {
+                self.clock().note_told("shim", cell.id, &steps);
+                (pid, start_time)
+            }
             Ok((other, _)) => {
                 return Err(Error::new(
                     ErrorKind::Internal,

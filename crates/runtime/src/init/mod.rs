@@ -10,10 +10,11 @@ mod rootfs;
 pub(crate) use rootfs::change;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use sys::{Errno, clone, namespace};
 
-use crate::handshake::{self, Failed, Step};
+use crate::handshake::{self, Failed, Step, Stretch, Times};
 use crate::plan::Plan;
 use crate::plan::process::ProcessPlan;
 use crate::prepare::Prepared;
@@ -31,6 +32,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) terminal: bool,
     /// To the parent.
     pub(crate) parent: BorrowedFd<'a>,
+    /// When the parent began.
+    pub(crate) since: Instant,
 }
 
 /// The way into the cgroup.
@@ -55,7 +58,9 @@ impl<T> At<T> for sys::Result<T> {
 
 /// Process 1 of a container, or its only one in a shared pid namespace.
 pub(crate) fn run(plan: &Plan, prepared: &Prepared, stage: &Stage<'_>) -> ! {
-    finish(container(plan, prepared, stage), &plan.process, stage)
+    let mut times = Times::since(stage.since);
+    let place = container(plan, prepared, stage, &mut times);
+    finish(place, &plan.process, stage, &times)
 }
 
 /// An additional process in namespaces `kinds` of `init`.
@@ -65,12 +70,20 @@ pub(crate) fn run_exec(
     kinds: u64,
     stage: &Stage<'_>,
 ) -> ! {
-    finish(additional(process, init, kinds, stage), process, stage)
+    let mut times = Times::since(stage.since);
+    let place = additional(process, init, kinds, stage, &mut times);
+    finish(place, process, stage, &times)
 }
 
-fn container(plan: &Plan, prepared: &Prepared, stage: &Stage<'_>) -> Done<usize> {
+fn container(
+    plan: &Plan,
+    prepared: &Prepared,
+    stage: &Stage<'_>,
+    times: &mut Times,
+) -> Done<usize> {
     begin(&plan.process)?;
     enter_cgroup(&stage.entry)?;
+    times.note(Stretch::Cgroup);
     if plan.namespaces.new_cgroup {
         namespace::unshare(namespace::CGROUP).at(Step::Cgroup, 0)?;
     }
@@ -81,10 +94,15 @@ fn container(plan: &Plan, prepared: &Prepared, stage: &Stage<'_>) -> Done<usize>
     if plan.needs_loopback() {
         namespace::loopback_up().at(Step::Loopback, 0)?;
     }
+    times.note(Stretch::Namespaces);
     rootfs::build(plan, prepared)?;
+    times.note(Stretch::Mounts);
     set_streams(&plan.process, stage)?;
     rootfs::finish(plan, prepared)?;
-    become_user(&plan.process)
+    times.note(Stretch::Pivot);
+    let place = become_user(&plan.process)?;
+    times.note(Stretch::User);
+    Ok(place)
 }
 
 fn additional(
@@ -92,12 +110,17 @@ fn additional(
     init: BorrowedFd<'_>,
     kinds: u64,
     stage: &Stage<'_>,
+    times: &mut Times,
 ) -> Done<usize> {
     begin(process)?;
     enter_cgroup(&stage.entry)?;
+    times.note(Stretch::Cgroup);
     namespace::enter(init, kinds).at(Step::Join, 0)?;
+    times.note(Stretch::Namespaces);
     set_streams(process, stage)?;
-    become_user(process)
+    let place = become_user(process)?;
+    times.note(Stretch::User);
+    Ok(place)
 }
 
 /// What a shim passes on must not reach the container: its signal actions, session, readability.
@@ -168,8 +191,8 @@ fn become_user(process: &ProcessPlan) -> Done<usize> {
     program::find(process)
 }
 
-fn finish(place: Done<usize>, process: &ProcessPlan, stage: &Stage<'_>) -> ! {
-    match place.and_then(|place| wait(stage).map(|()| place)) {
+fn finish(place: Done<usize>, process: &ProcessPlan, stage: &Stage<'_>, times: &Times) -> ! {
+    match place.and_then(|place| wait(stage, times).map(|()| place)) {
         Ok(place) => {
             let failure = last(process, place);
             // The parent was told that all is well: now the container's own stderr is the place.
@@ -187,8 +210,8 @@ fn finish(place: Done<usize>, process: &ProcessPlan, stage: &Stage<'_>) -> ! {
 }
 
 /// Says ready, and waits for the word to go; the parent's end is the end.
-fn wait(stage: &Stage<'_>) -> Done {
-    sys::fd::write_all(stage.parent, &handshake::ready()).at(Step::Ready, 0)?;
+fn wait(stage: &Stage<'_>, times: &Times) -> Done {
+    sys::fd::write_all(stage.parent, &handshake::ready(times)).at(Step::Ready, 0)?;
     let mut word = [0; 1];
     match sys::fd::read(stage.parent, &mut word).at(Step::Ready, 1)? {
         1 => Ok(()),

@@ -1,0 +1,83 @@
+//! What no other engine has: where the time goes, and images of this machine's own programs.
+
+use serde_json::json;
+use testkit::case;
+
+/// The steps that every start goes through.
+const STEPS: [&str; 6] = [
+    "create",
+    "start: network",
+    "shim: cgroup",
+    "shim: init: mounts",
+    "shim: init: user",
+    "start: start",
+];
+
+case!(a_trace_has_each_step, |e| {
+    let name = e.background("x", &[], "sleep 100");
+    let steps = e.get_path(&format!("/wharf/v1/containers/{name}/trace"));
+    let steps = steps.is(200).json();
+    let steps = steps.as_array().expect("a list");
+    for wanted in STEPS {
+        let step = steps.iter().find(|step| step["name"] == wanted);
+        let step = step.unwrap_or_else(|| panic!("no step {wanted:?}: {steps:?}"));
+        assert!(step["us"].is_u64() && step["at_us"].is_u64(), "{step}");
+    }
+    let begins: Vec<_> = steps.iter().map(|step| step["at_us"].as_u64()).collect();
+    assert!(begins.is_sorted(), "{begins:?}");
+    e.get_path("/wharf/v1/containers/nosuch/trace")
+        .refuses(404, "No such container: nosuch");
+});
+
+case!(a_trace_is_a_table, |e| {
+    let name = e.background("x", &[], "sleep 100");
+    let output = e.cli(&["system", "trace", &name]);
+    let mut lines = output.ok().lines();
+    let head: Vec<_> = lines.next().expect("a head").split_whitespace().collect();
+    assert_eq!(head, ["STEP", "AT", "TOOK"]);
+    let rows: Vec<_> = lines.collect();
+    for wanted in STEPS {
+        assert!(rows.iter().any(|row| row.starts_with(wanted)), "{output:?}");
+    }
+    e.cli(&["system", "trace", "nosuch"])
+        .exits(1)
+        .complains("No such container: nosuch");
+});
+
+case!(an_image_of_this_machine, |e| {
+    let image = e.name("tools");
+    let tag = format!("{image}:mine");
+    let asked = json!({"programs": ["/bin/sh", "ls"], "tag": tag});
+    e.post("/wharf/v1/images/from-host", &asked).is(200);
+    let inside = e.cli(&[
+        "run", "--rm", "--network", "none", &tag, "sh", "-c", "ls /bin/sh /etc",
+    ]);
+    inside.exits(0);
+    assert!(inside.stdout.contains("/bin/sh"), "{inside:?}");
+    // Only what was asked for.
+    let absent = e.cli(&["run", "--rm", "--network", "none", &tag, "cat", "/etc/passwd"]);
+    absent.exits(127);
+    e.cli(&["rmi", &tag]).exits(0);
+    e.post(
+        "/wharf/v1/images/from-host",
+        &json!({"programs": ["no-such-program"], "tag": tag}),
+    )
+    .refuses(400, "program \"no-such-program\" is not on this machine");
+});
+
+case!(an_image_of_this_machine_by_hand, |e| {
+    let image = e.name("tools");
+    let tag = format!("{image}:mine");
+    let made = e.cli(&["image", "from-host", "--tag", &tag, "sh", "id"]);
+    made.exits(0);
+    let quiet = e.cli(&["image", "from-host", "--quiet", "--tag", &tag, "sh", "id"]);
+    assert!(quiet.ok().starts_with("sha256:"), "{quiet:?}");
+    assert_eq!(quiet.ok().lines().count(), 1, "{quiet:?}");
+    e.cli(&["run", "--rm", "--network", "none", &tag, "id", "-u"])
+        .exits(0)
+        .says("0\n");
+    e.cli(&["image", "from-host", "no-such-program"])
+        .exits(1)
+        .complains("no-such-program");
+    e.cli(&["rmi", &tag]).exits(0);
+});
