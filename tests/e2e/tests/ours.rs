@@ -50,12 +50,27 @@ case!(an_image_of_this_machine, |e| {
     let asked = json!({"programs": ["/bin/sh", "ls"], "tag": tag});
     e.post("/wharf/v1/images/from-host", &asked).is(200);
     let inside = e.cli(&[
-        "run", "--rm", "--network", "none", &tag, "sh", "-c", "ls /bin/sh /etc",
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        &tag,
+        "sh",
+        "-c",
+        "ls /bin/sh /etc",
     ]);
     inside.exits(0);
     assert!(inside.stdout.contains("/bin/sh"), "{inside:?}");
     // Only what was asked for.
-    let absent = e.cli(&["run", "--rm", "--network", "none", &tag, "cat", "/etc/passwd"]);
+    let absent = e.cli(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        &tag,
+        "cat",
+        "/etc/passwd",
+    ]);
     absent.exits(127);
     e.cli(&["rmi", &tag]).exits(0);
     e.post(
