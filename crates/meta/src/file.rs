@@ -1,6 +1,6 @@
 //! The file below the records: redb's own, with a fault door in front of each of its calls.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, TryLockError};
 use std::io::Result;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -24,6 +24,11 @@ impl File {
             .mode(0o600)
             .open(path)
             .map_err(|error| redb::DatabaseError::Storage(error.into()))?;
+        // redb locks only files that it opens itself.
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => redb::DatabaseError::DatabaseAlreadyOpen,
+            TryLockError::Error(error) => redb::DatabaseError::Storage(error.into()),
+        })?;
         FileBackend::new(file).map(Self)
     }
 }

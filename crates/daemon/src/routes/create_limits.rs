@@ -12,6 +12,41 @@ const MEMORY_MIN: i64 = 6 << 20;
 const CPU_PERIOD_US: u64 = 100_000;
 
 pub(super) fn resources(given: &HostConfig) -> Result<Resources> {
+    check(given)?;
+    let limits = &given.resources;
+    let some = |value: i64| (value != 0).then_some(value);
+    let (quota, period) = cpu_time(given)?;
+    let memory = Memory {
+        limit: some(limits.memory),
+        swap: some(limits.memory_swap),
+        reservation: some(limits.memory_reservation),
+        swappiness: limits
+            .memory_swappiness
+            .and_then(|value| u64::try_from(value).ok()),
+        disable_oom_killer: limits.oom_kill_disable,
+        ..Memory::default()
+    };
+    let cpu = Cpu {
+        shares: u64::try_from(limits.cpu_shares)
+            .ok()
+            .filter(|shares| *shares != 0),
+        quota,
+        period,
+        burst: None,
+        cpus: limits.cpuset_cpus.clone(),
+        mems: limits.cpuset_mems.clone(),
+        ..Cpu::default()
+    };
+    Ok(Resources {
+        memory: (memory != Memory::default()).then_some(memory),
+        cpu: (cpu != Cpu::default()).then_some(cpu),
+        pids: limits.pids_limit.map(|limit| Pids { limit }),
+        ..Resources::default()
+    })
+}
+
+/// Refuses what Docker refuses.
+fn check(given: &HostConfig) -> Result<()> {
     let limits = &given.resources;
     let bad = |sentence: &str| Err(Failure::bad_request(sentence));
     if limits.memory != 0 && limits.memory < MEMORY_MIN {
@@ -53,36 +88,7 @@ pub(super) fn resources(given: &HostConfig) -> Result<Resources> {
         "memory nodes",
         &limits.cpuset_mems,
         "/sys/devices/system/node/online",
-    )?;
-    let some = |value: i64| (value != 0).then_some(value);
-    let (quota, period) = cpu_time(given)?;
-    let memory = Memory {
-        limit: some(limits.memory),
-        swap: some(limits.memory_swap),
-        reservation: some(limits.memory_reservation),
-        swappiness: limits
-            .memory_swappiness
-            .and_then(|value| u64::try_from(value).ok()),
-        disable_oom_killer: limits.oom_kill_disable,
-        ..Memory::default()
-    };
-    let cpu = Cpu {
-        shares: u64::try_from(limits.cpu_shares)
-            .ok()
-            .filter(|shares| *shares != 0),
-        quota,
-        period,
-        burst: None,
-        cpus: limits.cpuset_cpus.clone(),
-        mems: limits.cpuset_mems.clone(),
-        ..Cpu::default()
-    };
-    Ok(Resources {
-        memory: (memory != Memory::default()).then_some(memory),
-        cpu: (cpu != Cpu::default()).then_some(cpu),
-        pids: limits.pids_limit.map(|limit| Pids { limit }),
-        ..Resources::default()
-    })
+    )
 }
 
 fn cpu_time(given: &HostConfig) -> Result<(Option<i64>, Option<u64>)> {
