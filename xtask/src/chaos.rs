@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
 use crate::e2e::{self, Counts};
+use crate::result;
 use crate::run::{run, step};
 
 /// Rounds of a short form: some minutes.
@@ -56,7 +58,11 @@ impl Choice {
 pub(crate) fn main(root: &Path, choice: &Choice) -> Result<()> {
     let (counts, rows) = campaigns(root, choice)?;
     if choice.filter.is_empty() && choice.rounds == 0 {
-        keep(root, &rows)?;
+        let rows: Vec<Value> = rows
+            .iter()
+            .map(|row| serde_json::from_str(row))
+            .collect::<Result<_, _>>()?;
+        result::keep(root, "chaos", json!({ "campaigns": rows }))?;
     }
     println!("{} passed, {} failed", counts.passed, counts.failed);
     if counts.failed > 0 {
@@ -101,25 +107,4 @@ pub(crate) fn campaigns(root: &Path, choice: &Choice) -> Result<(Counts, Vec<Str
         println!("   {row}");
     }
     Ok((counts, rows))
-}
-
-/// Writes the result with the commit and the time of this run.
-fn keep(root: &Path, rows: &[String]) -> Result<()> {
-    let output = Command::new("git")
-        .args(["rev-parse", "--short", "HEAD"])
-        .current_dir(root)
-        .output()?;
-    let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let seconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)?
-        .as_secs();
-    let folder = root.join("bench/results");
-    fs::create_dir_all(&folder)?;
-    let file = folder.join(format!("chaos-{commit}.json"));
-    let rows = rows.join(",\n");
-    let text =
-        format!("{{\"commit\":\"{commit}\",\"unix_time\":{seconds},\"campaigns\":[\n{rows}\n]}}\n");
-    fs::write(&file, text)?;
-    println!("written to {}", file.display());
-    Ok(())
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::rows::{self, Row};
-use crate::{e2e, noop};
+use crate::{e2e, noop, result};
 
 const WORDS: &str = "docs/compat.in.md";
 const TABLE: &str = "docs/compat.md";
@@ -55,7 +55,10 @@ fn text(root: &Path) -> Result<String> {
     let words = fs::read_to_string(root.join(WORDS)).context(WORDS)?;
     Ok(words
         .replace("<!-- counts -->\n", &counts(&api, &cli))
-        .replace("<!-- walk -->\n", &walk(noop::result(root)?.as_ref()))
+        .replace(
+            "<!-- walk -->\n",
+            &walk(result::last(root, noop::RESULT)?.as_ref()),
+        )
         .replace("<!-- api -->\n", &table("operation", &api))
         .replace("<!-- cli -->\n", &commands(&cli)))
 }

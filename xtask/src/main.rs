@@ -21,6 +21,7 @@ mod e2e;
 mod fresh;
 mod noop;
 mod oracles;
+mod result;
 mod rows;
 mod run;
 mod setup;

@@ -12,15 +12,16 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::{Client, Kind};
 
 use crate::e2e::{self, Choice, Counts};
 use crate::oracles;
+use crate::result;
 use crate::rows::{self, Row};
 use crate::run::step;
 
-const RESULT: &str = "bench/results/noop.json";
+pub(crate) const RESULT: &str = "noop";
 /// How many cases run at once: they mostly wait.
 const WORKERS: usize = 4;
 /// How long a case waits for what does not come, in seconds.
@@ -163,38 +164,10 @@ pub(crate) fn run(root: &Path, walk: &Walk) -> Result<Counts> {
         rows::write_pairs(root, &pairs)?;
     }
     if walk.is_whole() {
-        write_result(root, &counts, &alive)?;
+        let said = json!({"proven": counts.passed, "alive": alive});
+        result::keep(root, RESULT, said)?;
     }
     Ok(counts)
-}
-
-fn write_result(root: &Path, counts: &Counts, alive: &[String]) -> Result<()> {
-    let say = |program: &str, words: &[&str]| -> Result<String> {
-        let output = Command::new(program)
-            .args(words)
-            .current_dir(root)
-            .output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let result = json!({
-        "commit": say("git", &["rev-parse", "--short", "HEAD"])?,
-        "date": say("date", &["-u", "+%F"])?,
-        "proven": counts.passed,
-        "alive": alive,
-    });
-    let file = root.join(RESULT);
-    fs::create_dir_all(file.parent().context("a file lies in a folder")?)?;
-    fs::write(&file, format!("{result:#}\n"))?;
-    println!("   written to {RESULT}");
-    Ok(())
-}
-
-/// Reads the result of the last whole walk, if there is one.
-pub(crate) fn result(root: &Path) -> Result<Option<Value>> {
-    let Ok(text) = fs::read_to_string(root.join(RESULT)) else {
-        return Ok(None);
-    };
-    Ok(Some(serde_json::from_str(&text).context(RESULT)?))
 }
 
 /// What cases run with.

@@ -1,16 +1,16 @@
 //! A table for people and a file for the record.
 
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Result;
+use serde_json::json;
 
 use super::Plan;
 use super::memory::Line;
 use super::scenario::Times;
+use crate::result;
 
-/// Prints the numbers and writes `bench/results/COMMIT.json`. A ratio is the faster reference
+/// Prints the numbers and writes `bench/results/bench.json`. A ratio is the faster reference
 /// engine's median by ours.
 pub(super) fn report(root: &Path, times: &[Times], memory: &[Line], plan: &Plan) -> Result<()> {
     let mut rows = Vec::new();
@@ -30,37 +30,19 @@ pub(super) fn report(root: &Path, times: &[Times], memory: &[Line], plan: &Plan)
             "{:<40} {:<24} {min:>8.2} {median:>8.2} {p90:>8.2} {ratio:>6.1}x",
             time.scenario, time.side
         );
-        rows.push(format!(
-            r#"{{"scenario":"{}","side":"{}","min_ms":{min:.3},"median_ms":{median:.3},"p90_ms":{p90:.3},"ratio":{ratio:.2}}}"#,
-            time.scenario, time.side
-        ));
+        let round = |value: f64| (value * 100.0).round() / 100.0;
+        rows.push(json!({
+            "scenario": time.scenario, "side": time.side, "ratio": round(ratio),
+            "min_ms": round(min), "median_ms": round(median), "p90_ms": round(p90),
+        }));
     }
     for line in memory {
         println!("{:<66} {:>8} kB", line.name, line.kilobytes);
-        rows.push(format!(
-            r#"{{"memory":"{}","kilobytes":{}}}"#,
-            line.name, line.kilobytes
-        ));
+        rows.push(json!({"memory": line.name, "kilobytes": line.kilobytes}));
     }
     if !plan.only.is_empty() {
         return Ok(());
     }
-    let output = Command::new("git")
-        .args(["rev-parse", "--short", "HEAD"])
-        .current_dir(root)
-        .output()?;
-    let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let seconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)?
-        .as_secs();
-    let folder = root.join("bench/results");
-    fs::create_dir_all(&folder)?;
-    let file = folder.join(format!("{commit}.json"));
-    let (rows, rounds, profile) = (rows.join(",\n"), plan.rounds, &plan.profile);
-    let text = format!(
-        "{{\"commit\":\"{commit}\",\"unix_time\":{seconds},\"rounds\":{rounds},\"profile\":\"{profile}\",\"rows\":[\n{rows}\n]}}\n"
-    );
-    fs::write(&file, text)?;
-    println!("written to {}", file.display());
-    Ok(())
+    let said = json!({"rounds": plan.rounds, "profile": plan.profile, "rows": rows});
+    result::keep(root, "bench", said)
 }
