@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) bridge: Bridge,
     pub(crate) firewall: bool,
     pub(crate) debug: bool,
+    /// What is logged: debug, info, warn, error or fatal.
+    pub(crate) log_level: String,
     /// Started by a client that needed it: it may be replaced, and leaves when it is idle.
     pub(crate) on_demand: bool,
 }
@@ -32,6 +34,15 @@ pub(crate) struct Config {
 pub(crate) enum Host {
     Unix(PathBuf),
     Tcp(String),
+}
+
+impl std::fmt::Display for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+        }
+    }
 }
 
 /// What the command line asks for.
@@ -363,7 +374,10 @@ fn read_file(raw: &mut Raw, path: &Path, named: bool) -> Result<(), Error> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => return Ok(()),
-        Err(e) => return Err(failed(format!("open {}: {e}", path.display()))),
+        Err(e) => {
+            let why = sys::errno_text(sys::Error::from_io("open", &e).errno);
+            return Err(failed(format!("open {}: {why}", path.display())));
+        }
     };
     let value: Value =
         serde_json::from_slice(&text).map_err(|e| failed(format!("invalid JSON: {e}")))?;
@@ -433,6 +447,7 @@ fn settle(raw: &Raw, docker: bool) -> Result<Config, Error> {
             why: format!("invalid logging level: {level}"),
         });
     }
+    let debug = raw.is_on("debug", false)? || level == "debug";
     let bridge = match raw.last("bridge") {
         Some("none") => Bridge::None,
         name => Bridge::Named {
@@ -447,7 +462,8 @@ fn settle(raw: &Raw, docker: bool) -> Result<Config, Error> {
         pidfile: raw.last("pidfile").map(PathBuf::from),
         bridge,
         firewall: raw.is_on("iptables", true)?,
-        debug: raw.is_on("debug", false)? || level == "debug",
+        debug,
+        log_level: if debug { "debug" } else { level }.to_owned(),
         on_demand: raw.is_on("on-demand", false)?,
     })
 }

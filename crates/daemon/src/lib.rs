@@ -40,7 +40,7 @@ pub fn main(program: &str, args: &[OsString], environment: &Environment) -> i32 
             return 1;
         }
     };
-    telemetry::start(config.debug);
+    telemetry::start(&config.log_level);
     let workers = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(4);

@@ -35,7 +35,7 @@ pub(crate) enum Error {
     Runtime(#[source] std::io::Error),
     #[error("{0}")]
     Engine(#[from] engine::Error),
-    #[error("cannot listen on {host}: {source}")]
+    #[error("cannot listen on {host}: {}", words(source))]
     Listen {
         host: String,
         source: std::io::Error,
@@ -46,6 +46,14 @@ pub(crate) enum Error {
     Signals(#[source] std::io::Error),
     #[error("the daemon needs root: it makes namespaces, mounts and cgroups (try sudo)")]
     NotRoot,
+}
+
+/// The kernel's words, or ours where the error is of our own making.
+fn words(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => sys::errno_text(sys::Errno::from_raw_os_error(number)),
+        None => error.to_string(),
+    }
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -78,7 +86,7 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
     let mut listeners = Vec::new();
     for host in &config.hosts {
         let listener = Listener::bind(host).await.map_err(|source| Error::Listen {
-            host: format!("{host:?}"),
+            host: host.to_string(),
             source,
         })?;
         listeners.push(listener);

@@ -9,9 +9,14 @@ struct Lines {
     level: Level,
 }
 
-/// Begins to log.
-pub(crate) fn start(debug: bool) {
-    let level = if debug { Level::DEBUG } else { Level::INFO };
+/// Begins to log what is at least as grave as `level`, in dockerd's words for it.
+pub(crate) fn start(level: &str) {
+    let level = match level {
+        "debug" => Level::DEBUG,
+        "warn" => Level::WARN,
+        "error" | "fatal" => Level::ERROR,
+        _ => Level::INFO,
+    };
     // Set once, at the start of the process; a second daemon in one process does not exist.
     drop(tracing::subscriber::set_global_default(Lines { level }));
 }

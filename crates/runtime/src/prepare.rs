@@ -276,7 +276,13 @@ pub(crate) fn make_root(root: &Mount) -> Result<OwnedFd, Failure> {
             volatile,
         } => {
             let what = || format!("overlay on {}", upper.display());
-            let context = mount::fsopen(c"overlay").map_err(Failure::host(what))?;
+            let context = mount::fsopen(c"overlay").map_err(|source| Failure::Host {
+                what: match source.errno {
+                    Errno::NODEV => "this kernel has no overlayfs (modprobe overlay)".to_owned(),
+                    _ => what(),
+                },
+                source,
+            })?;
             let made = (|| {
                 let context = context.as_fd();
                 mount::set_option(context, c"source", Some(c"overlay"))?;

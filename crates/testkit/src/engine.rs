@@ -136,6 +136,11 @@ impl Engine {
         self.setting.client
     }
 
+    /// Returns our program.
+    pub fn program(&self) -> &Path {
+        &self.setting.wharf
+    }
+
     /// Returns a name for an object of this case.
     pub fn name(&self, suffix: &str) -> String {
         format!("{}-{suffix}", self.slug)

@@ -48,6 +48,29 @@ pub(super) fn resources(given: &HostConfig) -> Result<Resources> {
 /// Refuses what Docker refuses.
 fn check(given: &HostConfig) -> Result<()> {
     let limits = &given.resources;
+    check_memory(given)?;
+    if limits.cpu_shares < 0 {
+        return Err(Failure::bad_request(format!(
+            "invalid CPU shares ({}): value must be a positive integer",
+            limits.cpu_shares
+        )));
+    }
+    check_set(
+        "cpus",
+        "CPUs",
+        &limits.cpuset_cpus,
+        "/sys/devices/system/cpu/online",
+    )?;
+    check_set(
+        "mems",
+        "memory nodes",
+        &limits.cpuset_mems,
+        "/sys/devices/system/node/online",
+    )
+}
+
+fn check_memory(given: &HostConfig) -> Result<()> {
+    let limits = &given.resources;
     let bad = |sentence: &str| Err(Failure::bad_request(sentence));
     if limits.memory != 0 && limits.memory < MEMORY_MIN {
         return bad("Minimum memory limit allowed is 6MB");
@@ -71,24 +94,7 @@ fn check(given: &HostConfig) -> Result<()> {
             "Minimum memory limit can not be less than memory reservation limit, see usage",
         );
     }
-    if limits.cpu_shares < 0 {
-        return bad(&format!(
-            "invalid CPU shares ({}): value must be a positive integer",
-            limits.cpu_shares
-        ));
-    }
-    check_set(
-        "cpus",
-        "CPUs",
-        &limits.cpuset_cpus,
-        "/sys/devices/system/cpu/online",
-    )?;
-    check_set(
-        "mems",
-        "memory nodes",
-        &limits.cpuset_mems,
-        "/sys/devices/system/node/online",
-    )
+    Ok(())
 }
 
 fn cpu_time(given: &HostConfig) -> Result<(Option<i64>, Option<u64>)> {
