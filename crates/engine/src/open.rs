@@ -82,8 +82,9 @@ impl Engine {
     pub async fn close(&self) {
         drop(self.nursery().close());
         // What is being cleaned up after an answer is finished first.
-        let idle = self.0.busy.write();
-        if tokio::time::timeout(CLOSE_PATIENCE, idle).await.is_err() {
+        let idle = tokio::time::timeout(CLOSE_PATIENCE, self.0.busy.write()).await;
+        let quiet = idle.is_ok();
+        if !quiet {
             tracing::warn!("cleaning up took too long; the next start goes on with it");
         }
         let engine = self.clone();
@@ -97,6 +98,14 @@ impl Engine {
             if let Err(error) = engine.networks().close(idle) {
                 tracing::warn!(%error, "closing the networks");
             }
+            // What could not be removed when it was time to. After a disk error the records in
+            // memory are not the truth.
+            if quiet
+                && !engine.meta().has_failed()
+                && let Err(error) = engine.sweep()
+            {
+                tracing::warn!(%error, "sweeping");
+            }
             drop(engine.images().reap());
             // The parent of our cgroups goes when no container uses it.
             if let Ok(base) = cgroup::Group::open(&engine.0.topology, &engine.0.cgroup_base)
@@ -106,6 +115,7 @@ impl Engine {
             }
         })
         .await;
+        drop(idle);
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use shim::protocol::{self, Event, Message, Reply, Request};
 use sys::Errno;
@@ -14,6 +15,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
+
+/// So often in a row may reading from a shim fail before it is given up.
+const FAILURES_MAX: u32 = 5;
+/// How long after a failure it is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 type Answer = (Reply, Vec<OwnedFd>);
 
@@ -28,7 +34,16 @@ pub(crate) struct Shim {
 #[derive(Debug, Default)]
 struct Pending {
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
-    closed: bool,
+    closed: Option<Closed>,
+}
+
+/// Why nothing more comes.
+#[derive(Clone, Debug)]
+enum Closed {
+    /// The shim closed its side.
+    ByShim,
+    /// It could not be read.
+    Unreadable(String),
 }
 
 impl Shim {
@@ -65,8 +80,8 @@ impl Shim {
         let (sender, receiver) = oneshot::channel();
         {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            if pending.closed {
-                return Err(gone());
+            if let Some(closed) = &pending.closed {
+                return Err(gone(closed));
             }
             pending.waiting.insert(id, sender);
         }
@@ -80,7 +95,10 @@ impl Shim {
                 Err(Error::new(types::ErrorKind::Internal, message))
             }
             Ok(answer) => Ok(answer),
-            Err(_) => Err(gone()),
+            Err(_) => {
+                let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                Err(gone(pending.closed.as_ref().unwrap_or(&Closed::ByShim)))
+            }
         }
     }
 
@@ -111,11 +129,14 @@ impl Shim {
     }
 }
 
-fn gone() -> Error {
-    Error::new(
-        types::ErrorKind::Internal,
-        "the shim of this container ended before it answered (was it killed?)",
-    )
+fn gone(closed: &Closed) -> Error {
+    let sentence = match closed {
+        Closed::ByShim => {
+            "the shim of this container ended before it answered (was it killed?)".to_owned()
+        }
+        Closed::Unreadable(reason) => format!("the shim's answer was lost: {reason}"),
+    };
+    Error::new(types::ErrorKind::Internal, sentence)
 }
 
 /// Reads packets until the shim closes its side; then every waiting request fails.
@@ -124,8 +145,11 @@ async fn listen(
     pending: Arc<Mutex<Pending>>,
     events: mpsc::UnboundedSender<Event>,
 ) {
-    loop {
-        match receive(&socket).await {
+    let mut failures = 0;
+    let closed = loop {
+        let received = receive(&socket).await;
+        failures = if received.is_ok() { 0 } else { failures + 1 };
+        match received {
             Ok(Some((Message::Reply(id, reply), fds))) => {
                 let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(waiting) = pending.waiting.remove(&id) {
@@ -135,15 +159,17 @@ async fn listen(
             }
             Ok(Some((Message::Event(event), _))) => drop(events.send(event)),
             Ok(Some((Message::Request(..), _))) => tracing::warn!("a shim sent a request"),
-            Ok(None) => break,
-            Err(error) => {
+            Ok(None) => break Closed::ByShim,
+            // Short of memory or descriptors, say; nothing was taken off the socket.
+            Err(error) if failures < FAILURES_MAX => {
                 tracing::warn!(%error, "reading from a shim");
-                break;
+                tokio::time::sleep(RETRY_AFTER).await;
             }
+            Err(error) => break Closed::Unreadable(error.to_string()),
         }
-    }
+    };
     let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
-    pending.closed = true;
+    pending.closed = Some(closed);
     pending.waiting.clear();
 }
 

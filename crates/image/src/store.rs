@@ -163,8 +163,13 @@ impl Store {
         let path = Path::new(area).join(&k);
         let parent = self.area(area)?;
         parent.make_dir(OsStr::new(&k), 0o700).map_err(at(&path))?;
-        let made = parent.open_dir(Path::new(&k)).map_err(at(&path))?;
-        Ok((k, made))
+        match parent.open_dir(Path::new(&k)) {
+            Ok(made) => Ok((k, made)),
+            Err(error) => {
+                drop(self.remove_now(area, &k));
+                Err(at(path)(error))
+            }
+        }
     }
 
     /// Moves a directory to the trash and returns its name there; one that is missing is no error.

@@ -66,6 +66,11 @@ impl Group {
         }
     }
 
+    /// Tells whether nothing is written any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.lock().failed.is_some()
+    }
+
     fn lead<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,

@@ -194,6 +194,12 @@ impl Meta {
         )
     }
 
+    /// Tells whether a commit has failed. What it held may be in the file or not; the next
+    /// [`Meta::open`] knows.
+    pub fn has_failed(&self) -> bool {
+        self.group.has_failed()
+    }
+
     fn commit(&self, change: &Change) -> Result<()> {
         let txn = self.database.begin_write()?;
         let mut rest = change.iter().peekable();

@@ -252,6 +252,9 @@ fn program(process: &ProcessPlan, reason: &Reason) -> Failure {
     let name = name.unwrap_or_default();
     let words = sys::errno_text(reason.errno);
     let reason = match process.program {
+        Program::Search(_) if reason.errno != sys::Errno::NOENT => {
+            format!("{}: {words}", reason.call)
+        }
         Program::Search(_) => "executable file not found in $PATH".to_owned(),
         Program::Path(_) if reason.call == "stat" => format!("stat {name}: {words}"),
         Program::Path(_) => words,

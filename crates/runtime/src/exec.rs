@@ -9,6 +9,7 @@ use types::oci::runtime::Process;
 
 use crate::create::{self, Clock, Detour};
 use crate::error::Failure;
+use crate::handshake::{self, Message};
 use crate::init::{self, Stage};
 use crate::plan::process::ProcessPlan;
 use crate::{Child, Container, Stdio, home};
@@ -86,11 +87,19 @@ pub(crate) fn go(line: &mut std::os::unix::net::UnixStream) -> Result<(), Failur
         what: "line to init".to_owned(),
         source: sys::Error::from_io("write", &error),
     };
-    line.write_all(&[1]).map_err(io)?;
-    let mut byte = [0; 1];
-    sys::fd::read(line.as_fd(), &mut byte)
-        .map(drop)
-        .map_err(Failure::host(|| "line to init".to_owned()))
+    // One that is gone may have said why.
+    let sent = line.write_all(&[1]).map_err(io);
+    // Its end says that it is the program now, or has ended; a packet that it did not hear the word.
+    let mut packet = [0; handshake::LEN];
+    let count = sys::fd::read(line.as_fd(), &mut packet)
+        .map_err(Failure::host(|| "line to init".to_owned()))?;
+    match handshake::decode(&packet) {
+        Some(Message::Failed { errno, .. }) if count == packet.len() => Err(Failure::Host {
+            what: "line to init".to_owned(),
+            source: sys::Error::new("read", errno),
+        }),
+        _ => sent,
+    }
 }
 
 /// A terminal of the container's own devpts; the container cannot put anything else in its place.

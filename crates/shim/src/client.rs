@@ -12,8 +12,9 @@ use sys::poll::{Interest, Poll};
 use crate::detach_keys::DetachKeys;
 use crate::outbox::{Outbox, Via};
 use crate::protocol::Attach;
+use crate::task::WATCH_AGAIN;
 use crate::token::Token;
-use crate::watched::Watched;
+use crate::watched::{Watched, may_pass};
 
 /// Bytes that wait for a client before the task's output is no longer read: the container then
 /// waits in its own write, as it does under Docker.
@@ -61,6 +62,8 @@ pub(crate) struct Client {
     /// Close then, even if the task goes on.
     leaves_at: Option<Instant>,
     progress: Instant,
+    /// It could not be watched: it is tried again then.
+    watch_at: Option<Instant>,
 }
 
 impl Client {
@@ -84,6 +87,7 @@ impl Client {
             closing: false,
             leaves_at: None,
             progress: Instant::now(),
+            watch_at: None,
         })
     }
 
@@ -128,7 +132,7 @@ impl Client {
                 Input::End
             }
             Ok(count) => self.typed(&scratch[..count]),
-            Err(error) if error.errno == Errno::AGAIN => Input::Nothing,
+            Err(error) if error.errno == Errno::AGAIN || may_pass(error) => Input::Nothing,
             Err(_) => {
                 self.input_open = false;
                 self.hung_up = true;
@@ -182,11 +186,12 @@ impl Client {
 
     /// When it is to be looked at even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.out.is_empty() {
+        let own = if self.out.is_empty() {
             self.leaves_at
         } else {
             Some(self.progress + STALL_LIMIT)
-        }
+        };
+        own.into_iter().chain(self.watch_at).min()
     }
 
     /// Watches for what is wanted now. False: it cannot be served.
@@ -197,7 +202,12 @@ impl Client {
         } else {
             Some(Interest::of(read, !self.out.is_empty()))
         };
-        self.stream.watch(wanted).is_ok()
+        self.watch_at = match self.stream.watch(wanted) {
+            Ok(()) => None,
+            Err(error) if may_pass(error) => Some(Instant::now() + WATCH_AGAIN),
+            Err(_) => return false,
+        };
+        true
     }
 }
 

@@ -145,8 +145,16 @@ impl Container {
 
     /// Lets init run.
     pub(crate) fn start(&mut self) -> Result<()> {
-        if self.phase != Phase::Created {
-            return Err(Error::State("the container was started before"));
+        match self.phase {
+            Phase::Created => {}
+            // Init may have said why on its way out.
+            Phase::Stopped => {
+                self.runtime.start()?;
+                return Err(Error::State("init ended before it was started"));
+            }
+            Phase::Empty | Phase::Running => {
+                return Err(Error::State("the container was started before"));
+            }
         }
         self.runtime.start()?;
         self.phase = Phase::Running;

@@ -9,7 +9,7 @@ use sys::poll::{Interest, Poll};
 
 use crate::protocol::{self, HEADER_LEN, INLINE_MAX, Message, Packet};
 use crate::token::Token;
-use crate::watched::Watched;
+use crate::watched::{Watched, may_pass};
 
 /// Packets that wait for a daemon that does not read; one more and it is taken for dead. It finds
 /// out what it missed by Hello.
@@ -53,12 +53,16 @@ impl Daemon {
         // No larger than this packet: most are some bytes, and a shim is small.
         let len = match sys::socket::next_len(self.socket.as_fd()) {
             Ok(len @ 1..=PACKET_MAX) => len,
-            Err(error) if error.errno == Errno::AGAIN => return Incoming::Nothing,
+            // It is still there to be read at the next turn.
+            Err(error) if error.errno == Errno::AGAIN || may_pass(error) => {
+                return Incoming::Nothing;
+            }
             Ok(_) | Err(_) => return Incoming::Gone,
         };
         let mut buffer = vec![0; len];
         let received = match sys::socket::receive(self.socket.as_fd(), &mut buffer) {
             Ok(received) if !received.truncated => received,
+            Err(error) if may_pass(error) => return Incoming::Nothing,
             Ok(_) | Err(_) => return Incoming::Gone,
         };
         decode(&buffer[..received.len], received.fds).map_or(Incoming::Gone, |(message, fds)| {
@@ -80,7 +84,7 @@ impl Daemon {
         while let Some((packet, fd)) = self.queue.front() {
             match transmit(&self.socket, packet, fd.as_ref()) {
                 Ok(()) => drop(self.queue.pop_front()),
-                Err(error) if error.errno == Errno::AGAIN => break,
+                Err(error) if error.errno == Errno::AGAIN || may_pass(error) => break,
                 Err(_) => return false,
             }
         }

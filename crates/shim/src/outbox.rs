@@ -4,6 +4,8 @@ use std::os::fd::BorrowedFd;
 
 use sys::Errno;
 
+use crate::watched::may_pass;
+
 /// What a stream has not taken yet; empty, it holds no memory.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -42,6 +44,8 @@ impl Outbox {
             match transfer(to, via, &self.bytes[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.errno == Errno::AGAIN => break,
+                // A terminal that nobody has open any more takes nothing for ever.
+                Err(error) if matches!(via, Via::Socket) && may_pass(error) => break,
                 Err(error) => return Err(error),
             }
         }

@@ -24,6 +24,11 @@ const OOM_SCORE_ADJ: i32 = -999;
 
 /// After a request nothing else was asked for this long: the time to give memory back.
 const REST_AFTER: Duration = Duration::from_secs(1);
+/// So often in a row may a turn of the loop fail before the shim gives up.
+const FAILURES_MAX: u32 = 200;
+/// How long after a failure it is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+
 /// The exit code of what SIGKILL ended.
 const KILLED: i32 = 128 + SIGKILL;
 
@@ -43,9 +48,19 @@ pub(crate) fn serve(control: OwnedFd) -> Result<()> {
         next_number: 1,
         deleted: false,
         rest_at: None,
+        unreaped: false,
     };
+    // A container ends with its keeper: only what never gets better may end this.
+    let mut failures = 0;
     while !shim.is_done() {
-        shim.turn()?;
+        match shim.turn() {
+            Ok(()) => failures = 0,
+            Err(_) if failures < FAILURES_MAX => {
+                failures += 1;
+                std::thread::sleep(RETRY_AFTER);
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -70,6 +85,8 @@ struct Shim {
     deleted: bool,
     /// When memory is given back, if nothing more is asked until then.
     rest_at: Option<Instant>,
+    /// A child may have ended and was not collected.
+    unreaped: bool,
 }
 
 /// What a request asks to be done behind its reply.
@@ -87,6 +104,9 @@ impl Answer {
 impl Shim {
     /// Waits once and serves what happened.
     fn turn(&mut self) -> Result<()> {
+        if self.unreaped {
+            self.reap()?;
+        }
         let timeout = self
             .deadline()
             .map(|at| at.saturating_duration_since(Instant::now()));
@@ -145,12 +165,18 @@ impl Shim {
 
     fn serve_signals(&mut self) -> Result<()> {
         // Those other than SIGCHLD are not for us: who stops a service does not end containers.
+        self.unreaped = true;
         while self.signals.read()?.is_some() {}
+        self.reap()
+    }
+
+    fn reap(&mut self) -> Result<()> {
         while let Some((pid, status)) = sys::process::reap_any()? {
             if let Some(task) = self.tasks().find(|task| task.pid == pid) {
                 task.end(status.code());
             }
         }
+        self.unreaped = false;
         Ok(())
     }
 

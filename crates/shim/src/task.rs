@@ -15,10 +15,12 @@ use crate::client::{Client, Input};
 use crate::error::Result;
 use crate::outbox::{Outbox, Via};
 use crate::token::Token;
-use crate::watched::Watched;
+use crate::watched::{Watched, may_pass};
 
 /// How long output is waited for when the task has ended but somebody still holds its pipes.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// How long after a stream could not be watched it is tried again.
+pub(crate) const WATCH_AGAIN: Duration = Duration::from_millis(50);
 /// Bytes read at once; on the stack.
 const READ_MAX: usize = 16 * 1024;
 /// Reads of one stream before others have their turn.
@@ -116,6 +118,8 @@ pub(crate) struct Task {
     pub(crate) clients: Vec<Client>,
     log: Option<Log>,
     ended: Option<Ended>,
+    /// A stream could not be watched: it is tried again then.
+    watch_at: Option<Instant>,
     /// Nothing more comes from it.
     is_over: bool,
 }
@@ -167,6 +171,7 @@ impl Task {
                 stderr: Lines::default(),
             }),
             ended: None,
+            watch_at: None,
             is_over: false,
         })
     }
@@ -264,7 +269,8 @@ impl Task {
             match sys::fd::read(fd.as_fd(), &mut scratch) {
                 Ok(count @ 1..) => self.deliver(stream, &scratch[..count]),
                 Err(error) if error.errno == Errno::AGAIN => break,
-                // A terminal that nobody has open any more reads EIO.
+                // A terminal that nobody has open any more reads EIO; a pipe never does.
+                Err(error) if self.console.is_none() && may_pass(error) => break,
                 Ok(0) | Err(_) => *end = None,
             }
             if self.is_held_back() {
@@ -389,14 +395,15 @@ impl Task {
             .retain_mut(|client| !client.is_done(now) && client.settle(stdin_has_room));
         let output = (!self.is_held_back()).then_some(Interest::Read);
         let input = (!stdin_has_room).then_some(Interest::Write);
-        // What cannot be watched (no kernel memory) is given up: better than a loop that hangs.
+        self.watch_at = None;
         for (end, wanted) in [
             (&mut self.stdin, input),
             (&mut self.stdout, output),
             (&mut self.stderr, output),
         ] {
             if end.as_mut().is_some_and(|fd| fd.watch(wanted).is_err()) {
-                *end = None;
+                // No kernel memory, say. To close it would end the process by SIGPIPE.
+                self.watch_at = Some(now + WATCH_AGAIN);
             }
         }
     }
@@ -407,7 +414,8 @@ impl Task {
             .ended
             .filter(|_| self.stdout.is_some() || self.stderr.is_some());
         let clients = self.clients.iter().filter_map(Client::deadline);
-        clients.chain(drain.map(|ended| ended.drain_until)).min()
+        let drain = drain.map(|ended| ended.drain_until);
+        clients.chain(drain).chain(self.watch_at).min()
     }
 
     /// Closes every client's stream once everything is sent to it.

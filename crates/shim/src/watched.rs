@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
+use sys::Errno;
 use sys::poll::{Interest, Poll};
 
 use crate::token::Token;
@@ -15,6 +16,12 @@ pub(crate) struct Watched {
     token: Token,
     poll: Rc<Poll>,
     wanted: Option<Interest>,
+}
+
+/// Tells whether a call on a pipe or a socket may succeed a little later. They have no device behind
+/// them: an input/output error is not the end either.
+pub(crate) fn may_pass(error: sys::Error) -> bool {
+    error.is_passing() || error.errno == Errno::IO
 }
 
 impl Watched {

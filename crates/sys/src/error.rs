@@ -20,6 +20,15 @@ impl Error {
         Self { call, errno }
     }
 
+    /// Tells whether the same call may well succeed a little later: memory or descriptors are short,
+    /// or a signal came.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self.errno,
+            Errno::NOMEM | Errno::NOBUFS | Errno::MFILE | Errno::NFILE | Errno::INTR
+        )
+    }
+
     /// Makes the error of `call` from what std returned; an error without errno becomes `EIO`.
     pub fn from_io(call: &'static str, error: &std::io::Error) -> Self {
         Self {

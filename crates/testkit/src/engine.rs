@@ -377,11 +377,21 @@ impl Engine {
 
     /// Stops our daemon, which has no container any more, and checks that nothing is left.
     pub fn stop_and_check(&self) {
+        let id = self.id();
+        self.stop_daemon();
+        self.check_left(&id);
+    }
+
+    /// Returns the id of our engine, which runs.
+    pub fn id(&self) -> String {
         let info = self.request("GET", "/info", &[UNCOUNTED], b"");
         let info = info.is(200).json();
-        let id = info["ID"].as_str().expect("an engine has an id").to_owned();
-        self.stop_daemon();
-        leaks::check(self.temp.path(), &id);
+        info["ID"].as_str().expect("an engine has an id").to_owned()
+    }
+
+    /// Checks that nothing is left of our engine `id`, which was stopped.
+    pub fn check_left(&self, id: &str) {
+        leaks::check(self.temp.path(), id);
     }
 }
 

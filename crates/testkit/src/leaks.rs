@@ -177,6 +177,11 @@ pub(crate) fn kill_orphans() {
     }
 }
 
+/// Kills a process; one that has ended already needs it not.
+pub fn kill(id: i32) {
+    signal(id, Signal::KILL);
+}
+
 /// Signals a process; one that has ended by itself needs none.
 pub(crate) fn signal(id: i32, signal: Signal) {
     if let Some(id) = Pid::from_raw(id)
@@ -190,9 +195,27 @@ fn reap() {
     while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
 }
 
+/// Returns the shims below this process: its own orphans, and the children of its children.
+pub fn shims() -> Vec<i32> {
+    let is_shim = |id: &i32| {
+        fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == "wharf-shim")
+    };
+    let own = children();
+    let below = own
+        .iter()
+        .flat_map(|id| children_of(&format!("/proc/{id}/task")));
+    let mut all: Vec<i32> = own.iter().copied().chain(below).filter(is_shim).collect();
+    all.sort_unstable();
+    all
+}
+
 fn children() -> Vec<i32> {
+    children_of("/proc/self/task")
+}
+
+fn children_of(tasks: &str) -> Vec<i32> {
     let mut found = Vec::new();
-    for task in entries(Path::new("/proc/self/task")) {
+    for task in entries(Path::new(tasks)) {
         let text = fs::read_to_string(task.join("children")).unwrap_or_default();
         found.extend(
             text.split_whitespace()

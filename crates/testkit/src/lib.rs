@@ -34,7 +34,7 @@ pub use board::{Board, Fault, Side};
 pub use boxes::{BOX, box_tar};
 pub use case::{case, case_in};
 pub use engine::{Engine, Manner};
-pub use leaks::Ground;
+pub use leaks::{Ground, kill, shims};
 pub use program::{Output, Program};
 pub use setting::{Client, Kind, Setting};
 pub use temp::TempDir;

@@ -13,7 +13,13 @@
     reason = "a case fails by a panic, and tells its seed and its counts"
 )]
 
+#[path = "campaign/faults.rs"]
+mod faults;
+#[path = "campaign/moments.rs"]
+mod moments;
 #[path = "campaign/stage.rs"]
 mod stage;
+#[path = "campaign/twins.rs"]
+mod twins;
 #[path = "campaign/walk.rs"]
 mod walk;

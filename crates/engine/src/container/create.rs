@@ -43,6 +43,8 @@ impl Engine {
     }
 
     async fn create_whole(&self, request: CreateRequest) -> Result<Created> {
+        // A clean stop sweeps what no record names yet.
+        let _busy = self.0.busy.read().await;
         let since = Instant::now();
         let engine = self.clone();
         let (cell, warnings) = blocking::run(move || engine.create_record(request)).await?;
@@ -115,7 +117,11 @@ impl Engine {
             })
         });
         if let Err(error) = done {
-            self.discard(&record);
+            // After a disk error nobody knows whether the record is in the file: what belongs to it
+            // stays, and the next start keeps or sweeps all of it.
+            if !self.meta().has_failed() {
+                self.discard(&record);
+            }
             return Err(error);
         }
         let cell = Cell::new(record, State::created());

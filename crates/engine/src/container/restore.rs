@@ -107,8 +107,9 @@ impl Engine {
         Ok(all)
     }
 
-    /// Connects to the shim of a container that ran when the last daemon ended.
-    async fn adopt(&self, cell: &Arc<Cell>) {
+    /// Connects to the shim of a container that ran when the last daemon ended, or when it was heard
+    /// of last.
+    pub(crate) async fn adopt(&self, cell: &Arc<Cell>) {
         let state = cell.state();
         if !state.status.is_running() {
             // `--rm` and ended, or never started: the daemon died before it could remove it.
@@ -152,6 +153,12 @@ impl Engine {
                 if before.pid != status.pid {
                     cell.set_state(before.running(status.pid, status.start_time, now_ns()));
                 }
+                for id in cell.running_execs() {
+                    if !status.execs.contains(&id) {
+                        // It ended while nobody listened.
+                        self.exec_ended(cell, &id, 137);
+                    }
+                }
                 self.mind(Arc::clone(cell), events, None);
                 None
             }
@@ -170,7 +177,7 @@ impl Engine {
     }
 
     /// Removes what no record owns: directories, cgroups and sockets that a killed daemon left.
-    fn sweep(&self) -> Result<()> {
+    pub(crate) fn sweep(&self) -> Result<()> {
         let known: std::collections::HashSet<String> = self
             .cells(crate::names::Cells::all)
             .iter()

@@ -248,9 +248,13 @@ impl Engine {
     ) {
         let engine = self.clone();
         tokio::spawn(async move {
+            let mut over = false;
             while let Some(event) = events.recv().await {
                 match event {
-                    Event::Exited(exit) => engine.ended(&cell, exit).await,
+                    Event::Exited(exit) => {
+                        over = true;
+                        engine.ended(&cell, exit).await;
+                    }
                     Event::ExecExited { exec_id, code } => engine.exec_ended(&cell, &exec_id, code),
                     Event::Detached { exec_id, .. } => {
                         if exec_id.is_none() {
@@ -260,10 +264,12 @@ impl Engine {
                     Event::Oom => engine.container_event(&cell, "oom", &[]),
                 }
             }
-            engine.execs_died(&cell);
-            if cell.state().status.is_running() {
-                // The shim died under its container: the guarantee is ours (design §1).
-                engine.shim_died(&cell).await;
+            // What runs after an end is another life, with somebody else to mind it.
+            if over || !cell.state().status.is_running() {
+                engine.execs_died(&cell);
+            } else {
+                cell.set_shim(None);
+                engine.adopt(&cell).await;
             }
             if let Some(pidfd) = pidfd {
                 nursery::bury(pidfd).await;
@@ -271,7 +277,9 @@ impl Engine {
         });
     }
 
+    /// The shim died under its container: that this ends it too is the engine's guarantee.
     pub(crate) async fn shim_died(&self, cell: &Arc<Cell>) {
+        self.execs_died(cell);
         tracing::error!(id = %cell.id, "the shim died; its container is killed");
         let engine = self.clone();
         let id = cell.id;

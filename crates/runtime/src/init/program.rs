@@ -1,6 +1,6 @@
 //! Which file is executed, found early, so that a name that is not there fails the creation.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use sys::{Errno, Error};
 
@@ -18,11 +18,21 @@ pub(super) fn find(process: &ProcessPlan) -> Done<usize> {
     };
     match &process.program {
         Program::Path(path) => check(path).map(|()| 0).map_err(failed),
-        Program::Search(places) => places
-            .iter()
-            .position(|place| check(place).is_ok())
-            .ok_or(failed(Error::new("search", Errno::NOENT))),
+        Program::Search(places) => search(places).map_err(failed),
     }
+}
+
+/// Returns the first place that has the program. A place that could not be looked at may have it.
+fn search(places: &[CString]) -> sys::Result<usize> {
+    let mut reason = Error::new("search", Errno::NOENT);
+    for (at, place) in places.iter().enumerate() {
+        match check(place) {
+            Ok(()) => return Ok(at),
+            Err(error) if matches!(error.errno, Errno::IO | Errno::NOMEM) => reason = error,
+            Err(_) => {}
+        }
+    }
+    Err(reason)
 }
 
 /// Returns the path of place number `at`.

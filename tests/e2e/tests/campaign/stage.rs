@@ -14,7 +14,7 @@ const QUIET: Duration = Duration::from_millis(40);
 /// How long that work may take at most.
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
 /// Counts on its stdout, and notes in a file what it has said; SIGTERM ends it with 9.
-const COUNTER: &str = "trap 'exit 9' TERM; i=0; while :; do echo $i; echo $i > /out/last; \
+const COUNTER: &str = "trap 'exit 9' TERM; rm -f /out/last; i=0; while :; do echo $i; echo $i > /out/last; \
                        i=$((i+1)); sleep 0.01; done";
 /// The exit code of a counter that was stopped.
 pub(crate) const STOPPED: i64 = 9;
@@ -58,6 +58,11 @@ impl Dice {
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+
+    /// Returns dice for somebody who throws at the same time.
+    pub(crate) fn fork(&mut self) -> Dice {
+        Dice(self.next())
     }
 
     /// Returns a number below `end`.
@@ -119,7 +124,6 @@ impl Stage {
             before: Vec::new(),
         };
         let engine = Engine::started(&Setting::from_environment(), name, manner);
-        std::fs::create_dir_all(engine.temp().at("out")).expect("a new directory");
         Stage {
             engine,
             board,
@@ -156,7 +160,10 @@ impl Stage {
 
     /// Creates the counter `name`.
     pub(crate) fn create(&self, name: &str) -> Option<Reply> {
-        let out = format!("{}:/out", self.engine.temp().at("out"));
+        let place = self.engine.temp().at(&format!("out-{name}"));
+        std::fs::create_dir_all(&place).expect("a directory for what it says");
+        drop(std::fs::remove_file(format!("{place}/last")));
+        let out = format!("{place}:/out");
         let body = json!({
             "Image": BOX,
             "Cmd": ["sh", "-c", COUNTER],
@@ -241,10 +248,21 @@ impl Stage {
         }
     }
 
-    /// Checks the log of a counter: no line is missing, in no run of it.
+    /// Checks the log of a counter that has ended: no line is missing, in no run of it.
     pub(crate) fn check_log(&self, name: &str) {
+        let (next, noted) = self.read_log(name);
+        assert!(
+            noted.is_none_or(|noted| noted < next),
+            "line {noted:?} was said and is not in the log, which ends before {next}"
+        );
+    }
+
+    /// Checks that no line is missing before the last; returns what comes after it, and what the
+    /// counter has noted.
+    pub(crate) fn read_log(&self, name: &str) -> (u64, Option<u64>) {
         let path = format!("/containers/{name}/logs?stdout=1&stderr=1");
-        let noted = std::fs::read_to_string(self.engine.temp().at("out/last")).unwrap_or_default();
+        let noted = self.engine.temp().at(&format!("out-{name}/last"));
+        let noted = std::fs::read_to_string(noted).unwrap_or_default();
         let body = self.engine.get_path(&path).is(200).body.clone();
         let mut next = 0;
         for frame in testkit::http::frames(&body) {
@@ -259,12 +277,7 @@ impl Stage {
             );
             next = number + 1;
         }
-        if let Ok(noted) = noted.trim().parse::<u64>() {
-            assert!(
-                noted < next,
-                "line {noted} was said and is not in the log, which ends before {next}"
-            );
-        }
+        (next, noted.trim().parse().ok())
     }
 
     /// Waits until a running counter counts.
@@ -277,16 +290,21 @@ impl Stage {
 
     /// Removes everything, stops the engine and checks that nothing is left.
     pub(crate) fn check_ground(&self) {
-        self.engine.clear();
-        drop(std::fs::remove_file(self.engine.temp().at("out/last")));
-        self.engine.stop_and_check();
-        let now = Ground::now();
-        assert!(
-            now == self.ground,
-            "left: {:#?}\nbefore: {:#?}",
-            now,
-            self.ground
-        );
+        Stage::check_ground_of(&[self]);
+    }
+
+    /// The same for engines beside each other; the first was there first.
+    pub(crate) fn check_ground_of(all: &[&Stage]) {
+        let ids: Vec<String> = all.iter().map(|stage| stage.engine.id()).collect();
+        for stage in all {
+            stage.engine.clear();
+            stage.engine.stop_daemon();
+        }
+        for (stage, id) in all.iter().zip(ids) {
+            stage.engine.check_left(&id);
+        }
+        let (before, now) = (&all[0].ground, Ground::now());
+        assert!(now == *before, "left: {now:#?}\nbefore: {before:#?}");
     }
 
     /// The same, and the engine runs again.

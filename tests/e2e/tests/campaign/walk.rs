@@ -8,10 +8,10 @@ use crate::stage::{Plan, STOPPED, Stage, conclude};
 
 /// What a verb passes at least, over daemon and shim.
 const CALLS_MIN: u64 = 30;
-const NAME: &str = "counter";
+pub(crate) const NAME: &str = "counter";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
+pub(crate) enum Verb {
     Create,
     Start,
     Exec,
@@ -19,10 +19,10 @@ enum Verb {
     Rm,
 }
 
-const VERBS: [Verb; 5] = [Verb::Create, Verb::Start, Verb::Exec, Verb::Stop, Verb::Rm];
+pub(crate) const VERBS: [Verb; 5] = [Verb::Create, Verb::Start, Verb::Exec, Verb::Stop, Verb::Rm];
 
 impl Verb {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Verb::Create => "create",
             Verb::Start => "start",
@@ -33,7 +33,7 @@ impl Verb {
     }
 
     /// Does what comes before the verb.
-    fn prepare(self, stage: &Stage) {
+    pub(crate) fn prepare(self, stage: &Stage) {
         let is = |reply: Option<Reply>, status| {
             reply.expect("a healthy engine answers").is(status);
         };
@@ -52,7 +52,7 @@ impl Verb {
         stage.quiet(Side::Daemon);
     }
 
-    fn perform(self, stage: &Stage) -> Option<Reply> {
+    pub(crate) fn perform(self, stage: &Stage) -> Option<Reply> {
         match self {
             Verb::Create => stage.create(NAME),
             Verb::Start => stage.post(&format!("/containers/{NAME}/start")),
@@ -62,12 +62,12 @@ impl Verb {
         }
     }
 
-    fn succeeded(reply: Option<&Reply>) -> bool {
+    pub(crate) fn succeeded(reply: Option<&Reply>) -> bool {
         reply.is_some_and(|reply| reply.status < 300)
     }
 
     /// Checks what the verb has left, whole or not at all, and that the next one works.
-    fn check(self, stage: &Stage, done: bool) {
+    pub(crate) fn check(self, stage: &Stage, done: bool) {
         let status = stage.status(NAME);
         let status = status.as_deref();
         match self {
@@ -151,7 +151,7 @@ impl Verb {
 }
 
 /// Counts the calls of a verb, daemon's and shims'.
-fn count(stage: &Stage, verb: Verb) -> (u64, u64) {
+pub(crate) fn count(stage: &Stage, verb: Verb) -> (u64, u64) {
     verb.prepare(stage);
     stage.board.arm(Side::Shim, 0, Fault::Count);
     stage.board.arm(Side::Daemon, 0, Fault::Count);
