@@ -12,7 +12,7 @@ use crate::result;
 use crate::run::{run, step};
 
 /// Rounds of a short form: some minutes.
-const SHORT: u64 = 40;
+const SHORT: u64 = 32;
 
 /// What is to be run.
 #[derive(Clone, Debug, Default)]
