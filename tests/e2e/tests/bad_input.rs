@@ -467,10 +467,27 @@ case!(networks_that_cannot_be, |e| {
         &["container:no-such"],
         "joining network namespace of container: No such container: no-such",
     );
-    run(
-        &["none", "host"],
-        "failed to set up container networking: cannot connect container to host network - container must be created in host network mode",
-    );
+    // Docker looks at the two in any order, and each has its own sentence.
+    let words = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--network",
+        "host",
+        BOX,
+        "true",
+    ];
+    let output = e.cli(&words);
+    output
+        .exits(125)
+        .complains("docker: Error response from daemon: failed to set up container networking: ");
+    let sentences = [
+        "cannot connect container to host network - container must be created in host network mode\n",
+        "container sharing network namespace with another container or host cannot be connected to any other network\n",
+    ];
+    let said = |sentence: &&str| output.stderr.contains(*sentence);
+    assert!(sentences.iter().any(said), "{output:?}");
 });
 
 case!(detach_keys_that_cannot_be, |e| {

@@ -117,7 +117,6 @@ case!(restart_starts_what_is_stopped, |e| {
     e.cli(&words).exits(0);
     e.cli(&["restart", &name]).exits(0);
     assert_eq!(e.inspect(&name)["State"]["Running"], true);
-    e.cli(&["rm", "-f", &name]).exits(0);
 });
 
 case!(their_events, |e| {
