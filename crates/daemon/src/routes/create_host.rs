@@ -42,12 +42,11 @@ pub(super) fn with_defaults(mut host: HostConfig, version: ApiVersion) -> HostCo
     if host.resources.pids_limit.is_some_and(|limit| limit <= 0) {
         host.resources.pids_limit = None;
     }
-    let open = host.privileged
-        || host
-            .security_opt
-            .iter()
-            .flatten()
-            .any(|option| option == "systempaths=unconfined");
+    let open = host
+        .security_opt
+        .iter()
+        .flatten()
+        .any(|option| option == "systempaths=unconfined");
     let paths = |all: &[&str]| {
         if open {
             Vec::new()
@@ -55,10 +54,13 @@ pub(super) fn with_defaults(mut host: HostConfig, version: ApiVersion) -> HostCo
             all.iter().map(|&path| path.to_owned()).collect()
         }
     };
-    host.masked_paths
-        .get_or_insert_with(|| paths(&MASKED_PATHS));
-    host.readonly_paths
-        .get_or_insert_with(|| paths(&READONLY_PATHS));
+    // A privileged container has none, which Docker shows as null.
+    if !host.privileged {
+        host.masked_paths
+            .get_or_insert_with(|| paths(&MASKED_PATHS));
+        host.readonly_paths
+            .get_or_insert_with(|| paths(&READONLY_PATHS));
+    }
     host
 }
 
