@@ -66,7 +66,7 @@ case!(it_is_inside, |e| {
 
 case!(detached, |e| {
     let name = e.background("x", &[], "sleep 100");
-    e.cli(&["exec", "-d", &name, "touch", "/mark"])
+    e.cli(&["exec", "-d", &name, "sh", "-c", "echo out; touch /mark"])
         .exits(0)
         .says("");
     testkit::eventually("the mark", || {

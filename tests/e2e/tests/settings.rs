@@ -26,8 +26,8 @@ case!(network, |e| {
     );
     kept(
         e,
-        &["--net", "none"],
-        &[("/HostConfig/NetworkMode", json!("none"))],
+        &["--net", "host"],
+        &[("/HostConfig/NetworkMode", json!("host"))],
     );
     kept(
         e,
@@ -311,8 +311,8 @@ case!(process, |e| {
 
 case!(what_is_refused, |e| {
     for options in [
-        ["--pull=never", "--platform", "linux/s390x", BOX],
-        ["--pull=never", "--runtime", "nosuch", BOX],
+        ["--pull=never", "--platform", "linux/s390x", BOX, "true"],
+        ["--pull=never", "--runtime", "nosuch", BOX, "true"],
     ] {
         let mut words = vec!["create", "--network", "none"];
         words.extend(options);

@@ -133,7 +133,8 @@ fn check_networks(
     Ok(())
 }
 
-fn is_ours(platform: &str) -> bool {
+/// Returns whether a platform is this machine's.
+pub(super) fn is_ours(platform: &str) -> bool {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -308,6 +308,10 @@ pub(crate) async fn create(request: Request) -> Result {
         "" => return Err(Failure::bad_request("fromImage or fromSrc must be given")),
         _ => return Err(Failure::not_yet("import from a URL")),
     }
+    let platform = query.get("platform");
+    if !platform.is_empty() && !super::container_create::is_ours(platform) {
+        return Err(Failure::not_yet("import for another platform"));
+    }
     let tag = match query.get("repo") {
         "" => None,
         repository => Some(reference(repository, query.get("tag"))?),
