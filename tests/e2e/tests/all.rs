@@ -31,6 +31,5 @@ mod pause;
 mod ps;
 mod run;
 mod security;
-mod settings;
 mod stop;
 mod terminal;

@@ -132,3 +132,22 @@ case!(it_ends_with_its_container, |e| {
     e.cli(&["kill", &name]).exits(0);
     exec.finish().exits(137);
 });
+
+case!(the_size_of_its_terminal, |e| {
+    let name = e.background("x", &[], "sleep 100");
+    let script = r#"until [ "$(stty size)" = "44 99" ]; do sleep 0.05; done; exit 5"#;
+    let body = json!({"Cmd": ["sh", "-c", script], "Tty": true, "AttachStdout": true});
+    let reply = e.post(&format!("/containers/{name}/exec"), &body);
+    let id = reply.is(201).json()["Id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let start = json!({"Detach": true, "Tty": true});
+    e.post(&format!("/exec/{id}/start"), &start).is(200);
+    e.post(&format!("/exec/{id}/resize?h=44&w=99"), &json!(null))
+        .is(200);
+    testkit::eventually("its end", || {
+        let seen = e.get_path(&format!("/exec/{id}/json")).is(200).json();
+        (seen["ExitCode"] == 5).then_some(())
+    });
+});

@@ -353,3 +353,62 @@ case!(thirty_at_once, |e| {
         program.finish().exits(code).says(&format!("{n}\n"));
     }
 });
+
+case!(an_old_word_for_network, |e| {
+    let link = |network: &str| {
+        let words = [
+            "run",
+            "--rm",
+            "--net",
+            network,
+            BOX,
+            "readlink",
+            "/proc/self/ns/net",
+        ];
+        e.cli(&words).ok().to_owned()
+    };
+    let host = link("host");
+    assert_eq!(link("host"), host);
+    assert_ne!(link("none"), host);
+    let name = e.name("old");
+    e.cli(&["create", "--net", "host", "--name", &name, BOX, "true"])
+        .exits(0);
+    assert_eq!(e.inspect(&name)["HostConfig"]["NetworkMode"], "host");
+    let name = e.name("new");
+    e.cli(&["create", "--network", "host", "--name", &name, BOX, "true"])
+        .exits(0);
+    assert_eq!(e.inspect(&name)["HostConfig"]["NetworkMode"], "host");
+});
+
+case!(another_platform, |e| {
+    let options = ["--pull", "never", "--platform", "linux/s390x"];
+    e.sh(&options, "true").exits(125);
+    e.cli(&[
+        "create",
+        "--pull=never",
+        "--platform",
+        "linux/s390x",
+        BOX,
+        "true",
+    ])
+    .exits(1);
+});
+
+case!(an_unknown_runtime, |e| {
+    let text = "unknown or invalid runtime name: nosuch";
+    e.sh(&["--runtime", "nosuch"], "true")
+        .exits(125)
+        .complains(text);
+    e.cli(&["create", "--runtime", "nosuch", BOX, "true"])
+        .exits(1)
+        .complains(text);
+});
+
+case!(an_image_that_is_not_pulled, |e| {
+    let output = e.cli(&["create", "--pull", "never", "no-such:1"]);
+    output.exits(1).complains("No such image: no-such:1");
+    assert!(
+        !output.stderr.contains("Unable to find image"),
+        "{output:?}"
+    );
+});
