@@ -26,8 +26,6 @@ mod lists;
 mod logs;
 mod ours;
 mod pause;
-mod options;
-mod pause;
 mod ps;
 mod run;
 mod security;
