@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::panic, reason = "a case fails by a panic")]
 
+mod answers;
 mod api;
 mod attach;
 mod bad_input;

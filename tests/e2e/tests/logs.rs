@@ -122,3 +122,77 @@ case!(a_bad_log_option, |e| {
         .exits(125)
         .complains("unknown log opt 'nope' for json-file log driver");
 });
+
+case!(follow_over_rotations, |e| {
+    let script = "while [ ! -e /go ]; do sleep 0.05; done
+i=0; while [ $i -lt 1500 ]; do echo line-$i; i=$((i+1)); [ $((i % 50)) = 0 ] && sleep 0.1; done; true";
+    let options = ["--log-opt", "max-size=8k", "--log-opt", "max-file=10"];
+    let name = e.background("w", &options, script);
+    let follower = e.spawn(&["logs", "-f", &name]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    e.cli(&["exec", &name, "touch", "/go"]).exits(0);
+    let wanted: String = (0..1500).map(|n| format!("line-{n}\n")).collect();
+    follower.finish().exits(0).says(&wanted);
+    if e.kind() == testkit::Kind::Wharf {
+        // Where the files are is our own affair; that there are several is the point.
+        let dir = e.data_root().join("containers");
+        let count = std::fs::read_dir(dir)
+            .expect("containers")
+            .flatten()
+            .flat_map(|dir| std::fs::read_dir(dir.path()).expect("a container"))
+            .flatten()
+            .filter(|file| file.file_name().to_string_lossy().contains("-json.log"))
+            .count();
+        assert_eq!(count, 10);
+    }
+});
+
+case!(until_and_details, |e| {
+    let name = e.background("u", &[], "echo a; sleep 1.2; echo b");
+    e.cli(&["wait", &name]).exits(0);
+    let stamped = e.cli(&["logs", "-t", &name]);
+    let first = stamped.ok().lines().next().expect("two lines");
+    let time = first.split(' ').next().expect("a time");
+    e.cli(&["logs", "--until", time, &name])
+        .exits(0)
+        .says("a\n");
+    e.cli(&["logs", "--details", &name])
+        .exits(0)
+        .says(" a\n b\n");
+});
+
+case!(a_thousand_followers, |e| {
+    const FOLLOWERS: usize = 1000;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let wanted = rustix::process::Rlimit {
+        current: limit.maximum.or(Some(4096)),
+        maximum: limit.maximum,
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, wanted).expect("up to the most");
+    let script = "while [ ! -e /go ]; do sleep 0.05; done; for i in 1 2 3; do echo line-$i; done";
+    let name = e.background("m", &[], script);
+    let path = format!("/containers/{name}/logs?follow=1&stdout=1&stderr=1");
+    let head = testkit::http::head("GET", &path, &[], None);
+    let streams: Vec<_> = (0..FOLLOWERS)
+        .map(|_| {
+            use std::io::Write;
+            let mut stream = testkit::http::connect(e.socket());
+            stream.write_all(head.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    let filter = format!("name={name}");
+    e.cli(&["ps", "-q", "--filter", &filter]).exits(0);
+    assert_eq!(e.inspect(&name)["State"]["Running"], true);
+    e.cli(&["exec", &name, "touch", "/go"]).exits(0);
+    for mut stream in streams {
+        use std::io::Read;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("the log and its end");
+        let reply = testkit::http::parse(&bytes);
+        let frames = testkit::http::frames(&reply.is(200).body);
+        let text: String = frames.iter().map(|frame| frame.text.as_str()).collect();
+        assert_eq!(text, "line-1\nline-2\nline-3\n");
+    }
+    e.cli(&["ps", "-aq", "--filter", &filter]).exits(0);
+});

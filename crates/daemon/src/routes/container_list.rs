@@ -48,20 +48,26 @@ pub(crate) async fn list(request: Request) -> Result {
         })
         .collect();
     let now_ns = engine::now_ns();
-    let rows: Vec<ContainerSummary> = containers
+    let wanted: Vec<&Snapshot> = containers
         .iter()
         .filter(|one| all || one.state.status.is_running())
         .filter(|one| bounds.holds(one.record.created_ns))
         .filter(|one| !filters.contains("ancestor") || ancestors.contains(&one.record.image_id))
         .filter(|one| filter.holds(one, &filters))
         .take(limit.unwrap_or(usize::MAX))
-        .map(|one| {
-            let named = images.iter().any(|image| {
-                image.id == one.record.image_id && is_named(image, &one.record.config.image)
-            });
-            summary(one, named, now_ns)
-        })
         .collect();
+    let mut rows = Vec::with_capacity(wanted.len());
+    for one in wanted {
+        let named = images.iter().any(|image| {
+            image.id == one.record.image_id && is_named(image, &one.record.config.image)
+        });
+        let mut row = summary(one, named, now_ns);
+        if query.is_on("size") {
+            // One that is removed meanwhile has none.
+            (row.size_rw, row.size_root_fs) = size(&request, one).await.unwrap_or_default();
+        }
+        rows.push(row);
+    }
     Ok(Answer::ok(&rows))
 }
 
@@ -323,11 +329,20 @@ fn mount_points(record: &Record) -> Vec<MountPoint> {
 }
 
 pub(crate) async fn inspect(request: Request) -> Result {
-    if request.query.is_on("size") {
-        return Err(Failure::not_yet("inspect with size=1"));
-    }
     let one = request.engine.inspect(&request.name)?;
-    Ok(Answer::ok(&document(&one)))
+    let mut document = document(&one);
+    if request.query.is_on("size") {
+        let (own, all) = size(&request, &one).await?;
+        (document.size_rw, document.size_root_fs) = (Some(own), Some(all));
+    }
+    Ok(Answer::ok(&document))
+}
+
+/// Bytes of a container's own files, and with those of its image.
+async fn size(request: &Request, one: &Snapshot) -> Result<(i64, i64)> {
+    let size = request.engine.size(&one.record.id.to_string()).await?;
+    let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    Ok((number(size.written), number(size.root)))
 }
 
 fn document(one: &Snapshot) -> ContainerInspect {

@@ -239,10 +239,16 @@ pub(crate) async fn history(request: Request) -> Result {
         })
         .collect();
     rows.reverse();
-    if let Some(first) = rows.first_mut() {
-        first.id = image.id.to_string();
+    // As Docker: a row for each image that this one was committed from, as far as they are known.
+    let mut ancestor = Some(image);
+    for row in &mut rows {
+        let Some(image) = ancestor.take() else { break };
+        row.id = image.id.to_string();
         let tags: Vec<_> = image.tags.iter().map(Reference::familiar).collect();
-        first.tags = (!tags.is_empty()).then_some(tags);
+        row.tags = (!tags.is_empty()).then_some(tags);
+        if let Some(parent) = image.parent {
+            ancestor = request.engine.image_inspect(&parent.to_string()).await.ok();
+        }
     }
     Ok(Answer::ok(&rows))
 }

@@ -44,6 +44,17 @@ impl Engine {
         .await
     }
 
+    /// Returns how much a container wrote, and how much its whole root has.
+    pub async fn size(&self, typed: &str) -> Result<image::SnapshotSize> {
+        let cell = self.find(typed)?;
+        let engine = self.clone();
+        blocking::run(move || {
+            let view = engine.meta().read()?;
+            Ok(engine.images().size(&view, &cell.record().snapshot)?)
+        })
+        .await
+    }
+
     /// Writes a container's files as a tarball. Nothing is written before it is known that the
     /// container is there.
     pub async fn export(&self, typed: &str, to: impl Write + Send + 'static) -> Result<()> {
