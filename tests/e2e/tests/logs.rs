@@ -131,7 +131,8 @@ i=0; while [ $i -lt 1500 ]; do echo line-$i; i=$((i+1)); [ $((i % 50)) = 0 ] && 
     let follower = e.spawn(&["logs", "-f", &name]);
     std::thread::sleep(std::time::Duration::from_millis(500));
     e.cli(&["exec", &name, "touch", "/go"]).exits(0);
-    let wanted: String = (0..1500).map(|n| format!("line-{n}\n")).collect();
+    let wanted: Vec<_> = (0..1500).map(|n| format!("line-{n}\n")).collect();
+    let wanted = wanted.concat();
     follower.finish().exits(0).says(&wanted);
     if e.kind() == testkit::Kind::Wharf {
         // Where the files are is our own affair; that there are several is the point.
