@@ -105,10 +105,11 @@ pub struct Took {
     pub end_us: u32,
 }
 
-/// Does ahead of the first creation what does not depend on the container. That something fails
-/// is told by the creation.
+/// Does ahead of the first creation what does not depend on the container, or is the same for
+/// nearly all. That something fails is told by the creation.
 pub fn warm_up() {
     error::unheard(create::topology());
+    Filter::compile_ahead();
 }
 
 impl Container {

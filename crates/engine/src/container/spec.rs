@@ -1,29 +1,12 @@
 //! Pure: from a container's record to the Spec that the runtime obeys.
 
+use runtime::seccomp::DEFAULT_CAPABILITIES;
 use types::oci::runtime::{
     Capabilities, Device, DeviceRule, Linux, Memory, Namespace, Process, Resources, Root, Spec,
     SpecMount, User,
 };
 
 use super::record::{Config, Host, Network, Record};
-
-/// Capabilities of a container that asks for nothing (security reference §4).
-const DEFAULT_CAPABILITIES: [&str; 14] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FSETID",
-    "CAP_FOWNER",
-    "CAP_MKNOD",
-    "CAP_NET_RAW",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETFCAP",
-    "CAP_SETPCAP",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_SYS_CHROOT",
-    "CAP_KILL",
-    "CAP_AUDIT_WRITE",
-];
 
 /// All capabilities in the kernel's order (include/uapi/linux/capability.h).
 const ALL_CAPABILITIES: [&str; 41] = [

@@ -145,8 +145,7 @@ impl Plan {
             .map(MountStep::new)
             .collect::<Result<Vec<_>, _>>()?;
         let own_dev = mounts::has_own_dev(&mounts);
-        let filter = linux.seccomp.as_ref().map(Filter::new).transpose()?;
-        let filter = filter.map(std::rc::Rc::new);
+        let filter = linux.seccomp.as_ref().map(Filter::of).transpose()?;
         Ok(Self {
             root_propagation: root_propagation(&linux.rootfs_propagation)?,
             readonly_root: spec.root.as_ref().is_some_and(|root| root.readonly),

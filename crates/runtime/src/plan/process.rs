@@ -1,5 +1,6 @@
 //! A `process` becomes ids, sets, limits, and the paths where its program may lie. No I/O here.
 
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::rc::Rc;
 
@@ -286,9 +287,30 @@ fn limit(wanted: &Rlimit) -> Result<Limit, Invalid> {
     })
 }
 
+thread_local! {
+    /// The profile that most containers have, and its filter.
+    static AHEAD: RefCell<Option<(Seccomp, Rc<Filter>)>> = const { RefCell::new(None) };
+}
+
 impl Filter {
-    /// Compiles a profile.
-    pub(crate) fn new(profile: &Seccomp) -> Result<Self, Invalid> {
+    /// Compiles the profile that most containers have while nobody waits.
+    pub(crate) fn compile_ahead() {
+        let profile = seccomp::default_profile(&seccomp::DEFAULT_CAPABILITIES.map(str::to_owned));
+        if let Ok(filter) = Self::new(&profile) {
+            AHEAD.set(Some((profile, Rc::new(filter))));
+        }
+    }
+
+    /// Compiles a profile, or takes the filter that was compiled ahead for the same one. What was
+    /// not needed is let go: a process makes one container.
+    pub(crate) fn of(profile: &Seccomp) -> Result<Rc<Self>, Invalid> {
+        match AHEAD.take() {
+            Some((ahead, filter)) if ahead == *profile => Ok(filter),
+            _ => Self::new(profile).map(Rc::new),
+        }
+    }
+
+    fn new(profile: &Seccomp) -> Result<Self, Invalid> {
         let (program, flags) = seccomp::compile(profile)?;
         Ok(Self { program, flags })
     }

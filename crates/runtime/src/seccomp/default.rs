@@ -8,6 +8,24 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use types::oci::runtime::{Seccomp, SeccompRule};
 
+/// Capabilities of a container that asks for nothing (security reference §4).
+pub const DEFAULT_CAPABILITIES: [&str; 14] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+];
+
 #[derive(Deserialize)]
 struct Data {
     /// For every container.

@@ -9,7 +9,7 @@ mod profile;
 use sys::seccomp::Instruction;
 use types::oci::runtime::Seccomp;
 
-pub use default::default_profile;
+pub use default::{DEFAULT_CAPABILITIES, default_profile};
 pub use profile::Invalid;
 
 /// Compiles a profile: the program, and flags for its load.
