@@ -42,6 +42,16 @@ pub enum Error {
         #[source]
         source: sys::Error,
     },
+    /// A directory is where something else is to come, or the other way round.
+    #[error("cannot overwrite {there} {name:?} with {new}")]
+    Conflict {
+        /// Its name.
+        name: String,
+        /// What is there.
+        there: &'static str,
+        /// What is to come.
+        new: &'static str,
+    },
     /// An object could not be read while packing.
     #[error("cannot pack {path:?}")]
     Pack {
@@ -66,9 +76,10 @@ impl Error {
     /// Returns what kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Header { .. } | Self::Entry { .. } | Self::Truncated { .. } => {
-                ErrorKind::InvalidArgument
-            }
+            Self::Header { .. }
+            | Self::Entry { .. }
+            | Self::Truncated { .. }
+            | Self::Conflict { .. } => ErrorKind::InvalidArgument,
             Self::Read(source) if is_bad_data(source) => ErrorKind::InvalidArgument,
             Self::Read(_) | Self::Extract { .. } | Self::Pack { .. } | Self::Write(_) => {
                 ErrorKind::Internal

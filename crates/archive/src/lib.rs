@@ -18,15 +18,17 @@ mod path;
 mod pax;
 pub mod read;
 pub mod recipe;
+pub mod tree;
 pub mod write;
 
 pub use compress::{Compression, decompress};
 pub use entry::{Entry, EntryKind, Time};
 pub use error::{Error, Result};
 pub use extract::{Extracted, extract_layer};
-pub use pack::{Source, pack};
+pub use pack::{Source, pack, pack_object};
 pub use read::Reader;
 pub use recipe::{Recorder, Replay};
+pub use tree::{Rename, unpack};
 pub use write::Writer;
 
 /// Marks a directory that hides the one of lower layers (overlayfs.rst); its value is `y`.

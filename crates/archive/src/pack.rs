@@ -22,6 +22,8 @@ use crate::write::Writer;
 pub enum Source {
     /// A tree as it is. What is mounted in it is an empty directory or file in the archive.
     Tree,
+    /// A tree with all that is mounted in it.
+    Mounts,
     /// The upper directory of an overlay: its whiteouts and opaque directories become those of a
     /// layer archive.
     Upper,
@@ -41,10 +43,32 @@ pub fn pack<W: Write>(root: &Dir, source: Source, writer: &mut Writer<W>) -> Res
         waiting: vec![],
     };
     packer.directory(b"")?;
-    while let Some((path, stat)) = packer.waiting.pop() {
-        packer.object(&path, stat)?;
-    }
-    Ok(packer.entries)
+    packer.rest()
+}
+
+/// Writes the object `name` of `root`, or `root` itself as `./`, with all that is below and mounted
+/// in it.
+pub fn pack_object<W: Write>(
+    root: &Dir,
+    name: Option<&OsStr>,
+    writer: &mut Writer<W>,
+) -> Result<u64> {
+    let path = name.map_or(&b"."[..], OsStrExt::as_bytes);
+    let stat = match name {
+        Some(name) => root.stat(name),
+        None => root.stat_self(),
+    };
+    let stat = stat.map_err(failed(path))?;
+    let packer = Packer {
+        root,
+        source: Source::Mounts,
+        device: stat.device,
+        writer,
+        links: HashMap::new(),
+        entries: 0,
+        waiting: vec![(path.to_vec(), stat)],
+    };
+    packer.rest()
 }
 
 struct Packer<'a, W: Write> {
@@ -60,8 +84,15 @@ struct Packer<'a, W: Write> {
 }
 
 impl<W: Write> Packer<'_, W> {
+    fn rest(mut self) -> Result<u64> {
+        while let Some((path, stat)) = self.waiting.pop() {
+            self.object(&path, stat)?;
+        }
+        Ok(self.entries)
+    }
+
     fn object(&mut self, path: &[u8], stat: Stat) -> Result<()> {
-        let here = stat.device == self.device;
+        let here = stat.device == self.device || self.source == Source::Mounts;
         let upper = self.source == Source::Upper;
         if upper && stat.kind == Kind::CharDevice && stat.rdev == (0, 0) {
             let (parent, name) = split(path);

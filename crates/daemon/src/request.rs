@@ -49,6 +49,8 @@ pub(crate) enum Answer {
     Text(&'static str),
     /// A stream; headers go out at once.
     Stream(&'static str, Body),
+    /// Files of a container, and what is known of them, for a header.
+    Archive(String, Body),
     /// The connection leaves HTTP.
     Takeover(Takeover),
 }

@@ -10,8 +10,8 @@ use hyper::http::request::Parts;
 use crate::query::Query;
 use crate::request::{Boxed, Request, Result};
 use crate::routes::{
-    absent, attach, container, container_create, container_list, event, exec, files, image, logs,
-    not_yet, swarm, system, trace,
+    absent, archive, attach, container, container_create, container_list, event, exec, files,
+    image, logs, not_yet, swarm, system, trace,
 };
 
 type Handler = fn(Request) -> Boxed<Result>;
@@ -55,9 +55,9 @@ static ROUTES: &[Route] = &[
     route!(POST, "/containers/{id}/attach", attach::attach),
     route!(GET, "/containers/{id}/attach/ws", not_yet::refused),
     route!(POST, "/containers/{id}/wait", container::wait),
-    route!(HEAD, "/containers/{id}/archive", not_yet::refused),
-    route!(GET, "/containers/{id}/archive", not_yet::refused),
-    route!(PUT, "/containers/{id}/archive", not_yet::refused),
+    route!(HEAD, "/containers/{id}/archive", archive::stat),
+    route!(GET, "/containers/{id}/archive", archive::get),
+    route!(PUT, "/containers/{id}/archive", archive::put),
     route!(GET, "/images/json", image::list),
     route!(POST, "/images/create", image::create),
     route!(GET, "/images/search", not_yet::refused),

@@ -253,6 +253,11 @@ fn encode(answer: Answer) -> Response<Body> {
             Body::whole(text),
         ),
         Answer::Stream(content_type, body) => with(StatusCode::OK, Some(content_type), body),
+        Answer::Archive(stat, body) => {
+            let mut response = with(StatusCode::OK, Some("application/x-tar"), body);
+            put(&mut response, "x-docker-container-path-stat", &stat);
+            response
+        }
         Answer::Takeover(_) | Answer::Bare => with(StatusCode::OK, None, Body::empty()),
     }
 }

@@ -13,6 +13,7 @@ mod attach;
 mod bad_input;
 mod bridge;
 mod client;
+mod cp;
 mod crash;
 mod create;
 mod daemon;

@@ -288,3 +288,131 @@ case!(imports_with_a_config, |e| {
         .errs("Error response from daemon: BAD is not a valid change command\n");
     e.get_path(&format!("/images/{image}/json")).is(404);
 });
+
+/// Keys of info whose value is of that type.
+const BOOLEANS: &[&str] = &[
+    "MemoryLimit",
+    "SwapLimit",
+    "CpuCfsPeriod",
+    "CpuCfsQuota",
+    "CPUShares",
+    "CPUSet",
+    "PidsLimit",
+    "IPv4Forwarding",
+    "Debug",
+    "OomKillDisable",
+    "ExperimentalBuild",
+    "LiveRestoreEnabled",
+];
+/// Keys of info whose value is of that type.
+const NUMBERS: &[&str] = &[
+    "Containers",
+    "ContainersRunning",
+    "ContainersPaused",
+    "ContainersStopped",
+    "Images",
+    "NFd",
+    "NGoroutines",
+    "NEventsListener",
+    "NCPU",
+    "MemTotal",
+];
+/// Keys of info whose value is of that type.
+const TEXTS: &[&str] = &[
+    "ID",
+    "Driver",
+    "SystemTime",
+    "LoggingDriver",
+    "CgroupDriver",
+    "CgroupVersion",
+    "KernelVersion",
+    "OperatingSystem",
+    "OSVersion",
+    "OSType",
+    "Architecture",
+    "IndexServerAddress",
+    "DockerRootDir",
+    "HttpProxy",
+    "HttpsProxy",
+    "NoProxy",
+    "Name",
+    "ServerVersion",
+    "DefaultRuntime",
+    "Isolation",
+    "InitBinary",
+];
+/// Keys of info whose value is of that type.
+const LISTS: &[&str] = &["DriverStatus", "Labels", "SecurityOptions", "CDISpecDirs"];
+/// Keys of info whose value is of that type.
+const OBJECTS: &[&str] = &[
+    "Plugins",
+    "RegistryConfig",
+    "Runtimes",
+    "Swarm",
+    "ContainerdCommit",
+    "RuncCommit",
+    "InitCommit",
+];
+
+case!(every_key_of_info, |e| {
+    let info = e.get_path("/info").is(200).json();
+    let check = |keys: &[&str], name: &str, fits: &dyn Fn(&Value) -> bool| {
+        for key in keys {
+            let value = info.get(key);
+            assert!(value.is_some_and(fits), "{key} is no {name}: {value:?}");
+        }
+    };
+    check(BOOLEANS, "boolean", &Value::is_boolean);
+    check(NUMBERS, "number", &Value::is_number);
+    check(TEXTS, "text", &Value::is_string);
+    check(LISTS, "list", &|value| value.is_array() || value.is_null());
+    check(OBJECTS, "object", &Value::is_object);
+    let root = std::fs::canonicalize(info["DockerRootDir"].as_str().expect("a path"));
+    assert!(root.is_ok_and(|root| root.is_dir()));
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    assert_eq!(info["NCPU"], cpus);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel");
+    assert_eq!(info["KernelVersion"], kernel.trim());
+    let sum = |keys: [&str; 3]| {
+        keys.iter()
+            .filter_map(|key| info[key].as_u64())
+            .sum::<u64>()
+    };
+    let parts = ["ContainersRunning", "ContainersPaused", "ContainersStopped"];
+    assert_eq!(info["Containers"], sum(parts));
+    let v1 = info["CgroupVersion"] == "1";
+    assert_eq!(info["OomKillDisable"], v1);
+});
+
+case!(every_key_of_version, |e| {
+    let version = e.get_path("/version").is(200).json();
+    for key in [
+        "Version",
+        "ApiVersion",
+        "MinAPIVersion",
+        "GitCommit",
+        "GoVersion",
+        "Os",
+        "Arch",
+        "KernelVersion",
+    ] {
+        assert!(version[key].is_string(), "{key}: {version}");
+    }
+    assert_eq!(
+        (&version["ApiVersion"], &version["MinAPIVersion"]),
+        (&"1.51".into(), &"1.24".into())
+    );
+    let engine = &version["Components"][0];
+    assert_eq!(engine["Name"], "Engine");
+    assert_eq!(engine["Version"], version["Version"]);
+    for key in [
+        "ApiVersion",
+        "Arch",
+        "Experimental",
+        "KernelVersion",
+        "MinAPIVersion",
+        "Os",
+    ] {
+        assert!(engine["Details"][key].is_string(), "{key}: {version}");
+    }
+});

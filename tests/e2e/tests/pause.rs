@@ -1,7 +1,7 @@
 //! `pause`, `unpause`, `restart`.
 
 use crate::events::{actions, now};
-use testkit::{BOX, Engine, case, eventually};
+use testkit::{Engine, case, eventually};
 
 /// Counts the lines of a container's log.
 fn lines(e: &Engine, name: &str) -> usize {
@@ -110,13 +110,12 @@ case!(restart, |e| {
 });
 
 case!(restart_starts_what_is_stopped, |e| {
-    let name = e.name("s");
-    let words = ["create", "--network", "none", "--name", &name, BOX];
-    let mut words = words.to_vec();
-    words.extend(["sleep", "100"]);
-    e.cli(&words).exits(0);
+    let script = "[ -e /again ] && sleep 100; touch /again; exit 3";
+    let name = e.background("s", &[], script);
+    e.cli(&["wait", &name]).exits(0).says("3\n");
     e.cli(&["restart", &name]).exits(0);
     assert_eq!(e.inspect(&name)["State"]["Running"], true);
+    e.cli(&["rm", "-f", &name]).exits(0);
 });
 
 case!(their_events, |e| {

@@ -12,9 +12,10 @@ use crate::commands::container_path;
 use crate::error::{Error, Result, go_text};
 use crate::flags::{Parsed, quote};
 use crate::http::{Head, Query};
-use crate::local_tree::{self, Counted, Rename};
+use crate::local_tree::{self, Counted};
 use crate::session::Session;
 use crate::stream::is_terminal;
+use archive::Rename;
 
 /// Go's bits of a file mode.
 const GO_DIRECTORY: u32 = 1 << 31;
@@ -106,11 +107,21 @@ fn from_container(
         return Ok(0);
     }
     let (directory, rename) = placed(local, stat.mode & GO_DIRECTORY != 0, rebase)?;
-    local_tree::unpack(&mut content, &directory, &rename, parsed.is_set("archive"))?;
+    let root = sys::dir::Dir::open(&directory)?;
+    archive::unpack(&mut content, &root, &rename, parsed.is_set("archive"))
+        .map_err(|error| Error::text(chain(&error)))?;
     // The padding behind the end mark belongs to what was copied.
     std::io::copy(&mut content, &mut std::io::sink())?;
     report(parsed, content.count, local);
     Ok(0)
+}
+
+/// An error with its cause.
+fn chain(error: &archive::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 /// Decides where an archive is unpacked and what its top is called then.

@@ -351,7 +351,7 @@ async fn say(sender: &Sender, progress: &Progress) {
 }
 
 /// Receives a body in a task of its own and gives the sync side something to read.
-fn upload(mut body: Incoming) -> Input {
+pub(super) fn upload(mut body: Incoming) -> Input {
     let (sender, input) = Input::channel();
     tokio::spawn(async move {
         while let Some(frame) = body.frame().await {

@@ -1,6 +1,7 @@
 //! One function per operation, one file per noun.
 
 pub(crate) mod absent;
+pub(crate) mod archive;
 pub(crate) mod attach;
 pub(crate) mod container;
 pub(crate) mod container_create;

@@ -97,6 +97,8 @@ pub(crate) async fn info(request: Request) -> Result {
         cpu_shares: true,
         cpu_set: true,
         pids_limit: true,
+        // Version 2 of cgroups has no such switch.
+        oom_kill_disable: !facts.unified,
         ipv4_forwarding: facts.forwarding,
         debug: config.debug,
         n_fd: count(facts.descriptors),

@@ -75,7 +75,7 @@ impl Engine {
 
     /// Opens a container's root directory: the running one's own, or a mount that nobody sees and
     /// that goes with the descriptor.
-    async fn open_root(&self, cell: &Arc<Cell>) -> Result<Dir> {
+    pub(super) async fn open_root(&self, cell: &Arc<Cell>) -> Result<Dir> {
         if let Some(shim) = cell.shim().filter(|_| cell.state().status.is_running()) {
             let (reply, mut fds) = shim.call(Request::OpenRoot, &[]).await?;
             return match (reply, fds.pop()) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod cell;
+mod copy;
 pub(crate) mod create;
 pub(crate) mod exec;
 mod files;
@@ -21,6 +22,7 @@ mod wait;
 mod world;
 
 pub use attach::Attachable;
+pub use copy::PathStat;
 pub use create::{CreateRequest, Created};
 pub use exec::{Exec, ExecConfig, ExecState};
 pub use files::CommitRequest;
