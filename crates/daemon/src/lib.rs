@@ -19,6 +19,7 @@ mod rows;
 mod serve;
 mod telemetry;
 mod time;
+mod upload;
 mod version;
 
 pub use config::Environment;

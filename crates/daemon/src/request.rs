@@ -7,8 +7,6 @@ use std::pin::Pin;
 use api::ApiVersion;
 use bytes::Bytes;
 use engine::Engine;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::body::{Body, Sender};
 use crate::error::Failure;
 use crate::query::Query;
+use crate::upload::Upload;
 
 /// Longest body of a document (archives are streams and have no such bound).
 const DOCUMENT_MAX: usize = 4 << 20;
@@ -29,7 +28,7 @@ pub(crate) struct Request {
     pub(crate) name: String,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Incoming,
+    pub(crate) body: Upload,
 }
 
 /// A future that a table can hold.

@@ -8,11 +8,12 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 
 use crate::query::Query;
-use crate::request::{Boxed, Request, Result};
+use crate::request::{Answer, Boxed, Request, Result};
 use crate::routes::{
     absent, archive, attach, container, container_create, container_list, event, exec, files,
     image, logs, not_yet, swarm, system, trace,
 };
+use crate::upload::Upload;
 
 type Handler = fn(Request) -> Boxed<Result>;
 
@@ -163,21 +164,26 @@ pub(crate) async fn handle(
     engine: Engine,
 ) -> Option<Result> {
     if head.method == Method::OPTIONS {
-        return Some(Ok(crate::request::Answer::Empty(hyper::StatusCode::OK)));
+        return Some(Ok(Answer::Empty(hyper::StatusCode::OK)));
     }
     let (route, name) = find(&head.method, path)?;
     if !crate::rows::pass(route.method.as_str(), route.path, &head.headers) {
         return Some(crate::rows::nothing(&head.method, route.path, body).await);
     }
+    let (upload, rest) = Upload::new(body);
     let request = Request {
         engine,
         version,
         name,
         query: Query::parse(head.uri.query().unwrap_or_default()),
         headers: head.headers.clone(),
-        body,
+        body: upload,
     };
-    Some((route.handler)(request).await)
+    let result = (route.handler)(request).await;
+    if !matches!(result, Ok(Answer::Takeover(_) | Answer::Stream(..))) {
+        rest.read().await;
+    }
+    Some(result)
 }
 
 /// A literal path wins over one with a hole; a hole takes slashes too, for image names have them.

@@ -200,3 +200,26 @@ case!(nonsense_is_refused, |e| {
     );
     e.get_path("/_ping").is(200);
 });
+
+case!(a_body_that_comes_late_is_not_cut_off, |e| {
+    use std::io::{Read, Write};
+    let body = format!("{{\"Cmd\":[\"{}\"]}}", "x".repeat(100_000));
+    // Refused with and without a look at what comes.
+    for path in ["exec", "update", "pause"] {
+        let path = format!("/containers/no-such/{path}");
+        let json = ["Content-Type: application/json"];
+        let head = testkit::http::head("POST", &path, &json, Some(body.len()));
+        let mut stream = testkit::http::connect(e.socket());
+        stream.write_all(head.as_bytes()).expect("a head");
+        // By now a server that does not wait has answered and gone.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        for piece in body.as_bytes().chunks(20_000) {
+            stream.write_all(piece).expect("somebody reads");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let reply = testkit::http::parse(&answer);
+        assert!(reply.status >= 400, "{path}: {reply:?}");
+    }
+});

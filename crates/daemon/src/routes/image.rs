@@ -10,15 +10,14 @@ use api::image::{
 use api::progress::Progress;
 use api::{ApiVersion, Keys, Words};
 use engine::{ImageRecord, ImportRequest, Input, RemovedItem};
-use http_body_util::BodyExt;
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use types::Reference;
 
 use super::container_list::{DRIVER, is_named};
 use crate::body::{Body, Sender};
 use crate::error::Failure;
 use crate::request::{Answer, Request, Result, line};
+use crate::upload::Upload;
 
 pub(crate) async fn list(request: Request) -> Result {
     let filters = Filters::parse(request.query.get("filters"))
@@ -351,7 +350,7 @@ async fn say(sender: &Sender, progress: &Progress) {
 }
 
 /// Receives a body in a task of its own and gives the sync side something to read.
-pub(super) fn upload(mut body: Incoming) -> Input {
+pub(super) fn upload(mut body: Upload) -> Input {
     let (sender, input) = Input::channel();
     tokio::spawn(async move {
         while let Some(frame) = body.frame().await {
