@@ -28,7 +28,7 @@ pub use extract::{Extracted, extract_layer};
 pub use pack::{Source, pack, pack_object};
 pub use read::Reader;
 pub use recipe::{Recorder, Replay};
-pub use tree::{Rename, unpack};
+pub use tree::{Owners, Rename, unpack};
 pub use write::Writer;
 
 /// Marks a directory that hides the one of lower layers (overlayfs.rst); its value is `y`.

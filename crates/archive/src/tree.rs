@@ -24,6 +24,17 @@ pub enum Rename {
     To(OsString),
 }
 
+/// Whose the objects become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// As the archive says.
+    Archive,
+    /// Whoever unpacks.
+    Unpacker,
+    /// This user and group.
+    Fixed(u32, u32),
+}
+
 /// Returns the components that an archive's path has after renaming; empty for the root itself.
 /// Ways up are refused.
 fn components(path: &[u8], rename: &Rename) -> Result<Vec<OsString>> {
@@ -52,8 +63,8 @@ fn components(path: &[u8], rename: &Rename) -> Result<Vec<OsString>> {
 }
 
 /// Unpacks an archive below the directory `root`, which may hold other things: a directory is gone
-/// into, anything else is replaced, but never one kind by the other. `owners` keeps user and group.
-pub fn unpack(from: impl Read, root: &Dir, rename: &Rename, owners: bool) -> Result<()> {
+/// into, anything else is replaced, but never one kind by the other.
+pub fn unpack(from: impl Read, root: &Dir, rename: &Rename, owners: Owners) -> Result<()> {
     let mut reader = Reader::new(from);
     while let Some(entry) = reader.next_entry()? {
         let path = components(&entry.path, rename)?;
@@ -142,9 +153,11 @@ fn place(
 }
 
 /// Gives an object its owner, mode and time.
-fn finish(parent: &Dir, name: &OsStr, entry: &Entry, owners: bool) -> sys::Result<()> {
-    if owners {
-        parent.chown(name, entry.uid, entry.gid)?;
+fn finish(parent: &Dir, name: &OsStr, entry: &Entry, owners: Owners) -> sys::Result<()> {
+    match owners {
+        Owners::Archive => parent.chown(name, entry.uid, entry.gid)?,
+        Owners::Fixed(user, group) => parent.chown(name, user, group)?,
+        Owners::Unpacker => {}
     }
     let linked = matches!(
         entry.kind,

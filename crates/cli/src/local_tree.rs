@@ -137,7 +137,7 @@ pub(crate) fn is_directory(path: &Path) -> bool {
 mod tests {
     use std::ffi::OsString;
 
-    use archive::{Rename, unpack};
+    use archive::{Owners, Rename, unpack};
     use sys::dir::Dir;
 
     use super::*;
@@ -160,7 +160,7 @@ mod tests {
             &bytes[..],
             &Dir::open(&into).unwrap(),
             &Rename::To(OsString::from("there")),
-            false,
+            Owners::Unpacker,
         )
         .unwrap();
         assert_eq!(fs::read(into.join("there/sub/file")).unwrap(), b"hello");
@@ -173,7 +173,7 @@ mod tests {
             &bytes[..],
             &Dir::open(&into).unwrap(),
             &Rename::To(OsString::from("there")),
-            false,
+            Owners::Unpacker,
         )
         .unwrap();
         // A link that leads out is not followed by what comes behind it.
@@ -187,7 +187,7 @@ mod tests {
                 &hostile[..],
                 &Dir::open(&into).unwrap(),
                 &Rename::Keep,
-                false
+                Owners::Unpacker
             )
             .is_err()
         );

@@ -70,6 +70,11 @@ case!(the_last_and_their_size, |e| {
     let reply = e.get_path(&format!("/containers/{name}/json?size=1"));
     let seen = reply.is(200).json();
     assert_eq!(seen["SizeRw"], 5000);
+    for command in [&["inspect"][..], &["container", "inspect"]] {
+        let mut words = command.to_vec();
+        words.extend(["--size", "-f", "{{.SizeRw}}", &name]);
+        e.cli(&words).exits(0).says("5000\n");
+    }
     assert!(seen["SizeRootFs"].as_u64() > Some(5000), "{seen}");
     e.cli(&["rm", "-f", &name]).exits(0);
 });

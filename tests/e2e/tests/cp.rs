@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use testkit::{BOX, Engine, case};
+use testkit::{BOX, Engine, Terminal, case};
 
 /// Makes a container that ran to its end and left files.
 fn stopped(e: &Engine) -> String {
@@ -153,5 +153,45 @@ case!(bad_copies, |e| {
         &["cp", "a", "b"],
         "must specify at least one container source",
     );
+    e.cli(&["rm", &name]).exits(0);
+});
+
+case!(whose_it_becomes, |e| {
+    let file = e.temp().file("mine", "x");
+    std::os::unix::fs::chown(&file, Some(77), Some(78)).expect("we are root");
+    for (options, wanted) in [
+        (&[][..], "77 78\n77 78\n"),
+        (&["-u", "tester"], "1234 1235\n77 78\n"),
+    ] {
+        let name = e.background("o", options, "sleep 100");
+        e.cli(&["cp", "-a", &file, &format!("{name}:/tmp/kept")])
+            .exits(0);
+        e.cli(&["cp", &file, &format!("{name}:/tmp/plain")])
+            .exits(0);
+        e.cli(&[
+            "exec",
+            &name,
+            "stat",
+            "-c",
+            "%u %g",
+            "/tmp/kept",
+            "/tmp/plain",
+        ])
+        .exits(0)
+        .says(wanted);
+        e.cli(&["rm", "-f", &name]).exits(0);
+    }
+});
+
+case!(what_a_person_is_told, |e| {
+    let name = e.background("q", &[], "echo x > /file");
+    e.cli(&["wait", &name]).exits(0);
+    let (from, to) = (format!("{name}:/file"), place(e));
+    let mut loud = Terminal::start(&e.command(&["cp", &from, &to]), 25, 200);
+    assert_eq!(loud.ends(), 0);
+    loud.shows("Successfully copied ");
+    let mut quiet = Terminal::start(&e.command(&["cp", "-q", &from, &to]), 25, 200);
+    assert_eq!(quiet.ends(), 0);
+    assert_eq!(quiet.screen(), "");
     e.cli(&["rm", &name]).exits(0);
 });

@@ -15,7 +15,7 @@ use crate::http::{Head, Query};
 use crate::local_tree::{self, Counted};
 use crate::session::Session;
 use crate::stream::is_terminal;
-use archive::Rename;
+use archive::{Owners, Rename};
 
 /// Go's bits of a file mode.
 const GO_DIRECTORY: u32 = 1 << 31;
@@ -108,7 +108,12 @@ fn from_container(
     }
     let (directory, rename) = placed(local, stat.mode & GO_DIRECTORY != 0, rebase)?;
     let root = sys::dir::Dir::open(&directory)?;
-    archive::unpack(&mut content, &root, &rename, parsed.is_set("archive"))
+    let owners = if parsed.is_set("archive") {
+        Owners::Archive
+    } else {
+        Owners::Unpacker
+    };
+    archive::unpack(&mut content, &root, &rename, owners)
         .map_err(|error| Error::text(chain(&error)))?;
     // The padding behind the end mark belongs to what was copied.
     std::io::copy(&mut content, &mut std::io::sink())?;

@@ -66,10 +66,10 @@ pub(crate) async fn get(request: Request) -> Result {
 
 pub(crate) async fn put(request: Request) -> Result {
     let path = path(&request)?;
-    let owners = request.query.is_on("copyUIDGID");
+    let to_user = request.query.is_on("copyUIDGID");
     let input = upload(request.body);
     let engine = request.engine;
-    engine.copy_to(&request.name, &path, input, owners).await?;
+    engine.copy_to(&request.name, &path, input, to_user).await?;
     Ok(Answer::Empty(hyper::StatusCode::OK))
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use archive::{Rename, Writer};
+use archive::{Owners, Rename, Writer};
 use sys::Errno;
 use sys::dir::{Dir, Kind, Stat};
 
@@ -77,12 +77,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Unpacks a tarball into a directory of a container. `owners` keeps user and group.
-    pub async fn copy_to(&self, typed: &str, path: &str, from: Input, owners: bool) -> Result<()> {
+    /// Unpacks a tarball into a directory of a container. With `to_user` all of it becomes the
+    /// container's own user's, if it has one; else it is whose the archive says.
+    pub async fn copy_to(&self, typed: &str, path: &str, from: Input, to_user: bool) -> Result<()> {
         let cell = self.find(typed)?;
-        if cell.record().host.read_only {
+        let record = cell.record();
+        if record.host.read_only {
             return Err(Error::invalid("container rootfs is marked read-only"));
         }
+        let owners = if to_user && !record.config.user.is_empty() {
+            let mount = self
+                .images()
+                .mount(&self.meta().read()?, &record.snapshot, false)?;
+            let user = super::user::resolve(&mount, &record.config.user, &[])?.user;
+            Owners::Fixed(user.uid, user.gid)
+        } else {
+            Owners::Archive
+        };
         let directory = format!("{}/", path.trim_end_matches('/'));
         let unpacked = self
             .at_path(typed, &directory, move |place| {
