@@ -146,12 +146,16 @@ const SAID: &[(&str, State)] = &[
     ("--tlsverify", LATER),
     ("container prune", NO_ROUTE),
     ("image prune", NO_ROUTE),
+    ("history --platform", LATER),
+    ("image inspect --platform", LATER),
     ("images --all", State::Partly("there are no intermediate images: no builder yet")),
     ("images --tree", LATER),
     ("import --platform", State::Partly("only this machine's")),
     ("load --platform", LATER),
     ("load --quiet", State::Partly("accepted: there is no progress to leave out")),
     ("network inspect", State::Partly("there are no user-defined networks yet")),
+    ("network inspect --format", NETWORKS),
+    ("network inspect --verbose", NETWORKS),
     ("pull", REGISTRY),
     ("port", State::Partly("there are no published ports yet")),
     ("rm --link", NETWORKS),
@@ -162,7 +166,9 @@ const SAID: &[(&str, State)] = &[
     ("swarm join", State::Refused(NO_SWARM)),
     ("system df", NO_ROUTE),
     ("update", NO_ROUTE),
+    ("save --platform", LATER),
     ("volume inspect", State::Partly("there are no volumes yet")),
+    ("volume inspect --format", VOLUMES),
 ];
 
 /// As [`SAID`], of flags that `run` and `create` share.

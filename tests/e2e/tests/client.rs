@@ -1,81 +1,13 @@
-//! The client itself: words before the command, signals, terminals and the keys that leave them.
+//! The client itself: words before the command, signals, streams.
 
-use testkit::{BOX, Engine, Program, case, eventually};
+use testkit::{BOX, Terminal, case, eventually};
 
 /// Says that it is ready, then ends with 3 when it is told to end.
 const PATIENT: &str = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
 
-/// Starts the client on a terminal of its own, of 33 lines and 77 columns.
-fn on_a_terminal(e: &Engine, words: &[&str]) -> Program {
-    let client = e.command(words);
-    let mut line = "stty rows 33 cols 77; exec ".to_owned();
-    line += &client.get_program().to_string_lossy();
-    for word in client.get_args() {
-        line = format!("{line} '{}'", word.to_string_lossy());
-    }
-    let mut script = std::process::Command::new("script");
-    script.args(["-qfec", &line, "/dev/null"]);
-    for (name, value) in client.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    Program::start(&mut script)
-}
-
-/// Runs the client on a terminal, types ctrl-x when the container is ready, and waits for its end.
-fn leaves(e: &Engine, words: &[&str], name: &str) {
-    let mut client = on_a_terminal(e, words);
-    eventually("it is ready", || {
-        client.stdout().contains("ready").then_some(())
-    });
-    client.write("\x18");
-    client.finish();
-    assert_eq!(e.inspect(name)["State"]["Running"], true, "{words:?}");
-}
-
-case!(keys_that_leave_a_container, |e| {
-    let script = "echo ready; read line; exit 4";
-    let name = e.name("run");
-    let words = [
-        "run",
-        "-it",
-        "--detach-keys",
-        "ctrl-x",
-        "--network",
-        "none",
-        "--name",
-        &name,
-        BOX,
-        "sh",
-        "-c",
-        script,
-    ];
-    leaves(e, &words, &name);
-    let name = e.name("start");
-    let words = [
-        "create",
-        "-it",
-        "--network",
-        "none",
-        "--name",
-        &name,
-        BOX,
-        "sh",
-        "-c",
-        script,
-    ];
-    e.cli(&words).exits(0);
-    leaves(
-        e,
-        &["start", "-ai", "--detach-keys", "ctrl-x", &name],
-        &name,
-    );
-});
-
 case!(keys_that_leave_an_exec, |e| {
     let name = e.background("x", &[], "sleep 100");
+    let script = "echo ready; read line; touch /line";
     let words = [
         "exec",
         "-it",
@@ -84,18 +16,14 @@ case!(keys_that_leave_an_exec, |e| {
         &name,
         "sh",
         "-c",
-        "echo ready; read line; touch /line",
+        script,
     ];
-    leaves(e, &words, &name);
-    // Had the key not been one, the end of the terminal's input would have ended the line.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut terminal = Terminal::start(&e.command(&words), 33, 77);
+    terminal.shows("ready\r\n");
+    terminal.types("\x18");
+    terminal.shows("read escape sequence");
+    assert_eq!(terminal.ends(), 1);
     e.cli(&["exec", &name, "ls", "/line"]).exits(1);
-});
-
-case!(keys_that_leave_an_attached, |e| {
-    let script = "while :; do echo ready; sleep 0.1; done & read line; exit 4";
-    let name = e.background("a", &["-i", "-t"], script);
-    leaves(e, &["attach", "--detach-keys", "ctrl-x", &name], &name);
 });
 
 case!(signals_that_stay_with_the_client, |e| {
@@ -190,13 +118,6 @@ case!(exec_as_told, |e| {
     assert!(output.ok() > "CapEff:\t000001ff00000000", "{output:?}");
 });
 
-case!(the_size_of_an_exec_s_terminal, |e| {
-    let name = e.background("x", &[], "sleep 100");
-    let script = r#"until [ "$(stty size)" = "33 77" ]; do sleep 0.05; done; echo sized"#;
-    let output = on_a_terminal(e, &["exec", "-it", &name, "sh", "-c", script]).finish();
-    assert!(output.ok().contains("sized"), "{output:?}");
-});
-
 case!(a_signal_to_stop_with, |e| {
     let script = "trap 'exit 7' INT; echo ready; while :; do sleep 0.05; done";
     for words in [["stop", "-s", "INT"], ["stop", "--signal", "SIGINT"]] {
@@ -232,4 +153,56 @@ case!(words_before_the_command, |e| {
     e.cli(&["--context", "nosuch", "ps"])
         .exits(1)
         .complains("conflicting options: cannot specify both --host and --context");
+});
+
+case!(restart_as_told, |e| {
+    let script =
+        "trap 'echo int; exit 7' INT; trap '' TERM; echo ready; while :; do sleep 0.05; done";
+    let name = e.background("r", &[], script);
+    let says = |wanted: &str| {
+        eventually(wanted, || {
+            (e.cli(&["logs", &name]).stdout == wanted).then_some(())
+        });
+    };
+    says("ready\n");
+    e.cli(&["restart", "-s", "INT", &name]).exits(0);
+    says("ready\nint\nready\n");
+    let output = e.cli(&["restart", "--time", "0", &name]);
+    assert!(
+        output
+            .exits(0)
+            .stdout
+            .contains("Flag --time has been deprecated, use --timeout instead"),
+        "{output:?}"
+    );
+});
+
+case!(a_commit_that_does_not_pause, |e| {
+    let name = e.background("c", &[], "sleep 100");
+    let moment = || {
+        e.cli(&["info", "--format", "{{.SystemTime}}"])
+            .ok()
+            .to_owned()
+    };
+    for (pause, wanted) in [("--pause=false", 0), ("--pause=true", 1)] {
+        let since = moment();
+        let image = e.name("image");
+        e.cli(&["commit", pause, &name, &image]).exits(0);
+        let (until, filter) = (moment(), format!("container={name}"));
+        let words = [
+            "events",
+            "--since",
+            &since,
+            "--until",
+            &until,
+            "--filter",
+            &filter,
+            "--format",
+            "{{.Action}}",
+        ];
+        let seen = e.cli(&words);
+        let pauses = seen.ok().lines().filter(|line| *line == "pause").count();
+        assert_eq!(pauses, wanted, "{seen:?}");
+        e.cli(&["rmi", &image]).exits(0);
+    }
 });

@@ -165,6 +165,7 @@ fn context(
 
 /// `rmi`
 pub(crate) fn remove(session: &mut Session, parsed: &Parsed) -> Result<i32> {
+    refuse_platform(parsed)?;
     let force = parsed.is_set("force");
     let query = Query::default()
         .with_flag("force", force)
@@ -239,6 +240,7 @@ pub(crate) fn tag(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 
 /// `history`
 pub(crate) fn history(session: &mut Session, parsed: &Parsed) -> Result<i32> {
+    refuse_platform(parsed)?;
     let path = format!("/images/{}/history", escape_path(&parsed.args[0]));
     let layers: Vec<ImageHistory> = session.client.get_json(&path)?;
     let human = parsed.is_set_or_default("human");
@@ -335,4 +337,12 @@ pub(crate) fn prune(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     text.push_str(&reclaimed(answer.space_reclaimed));
     session.print(&text)?;
     Ok(0)
+}
+
+/// Refuses to choose one of an image's platforms: an image has one.
+pub(crate) fn refuse_platform(parsed: &Parsed) -> Result<()> {
+    if parsed.given("platform") {
+        return Err(Error::text("--platform is not built yet"));
+    }
+    Ok(())
 }

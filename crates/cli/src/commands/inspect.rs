@@ -69,6 +69,7 @@ pub(crate) fn containers(session: &mut Session, parsed: &Parsed) -> Result<i32> 
 
 /// `image inspect`
 pub(crate) fn images(session: &mut Session, parsed: &Parsed) -> Result<i32> {
+    super::images::refuse_platform(parsed)?;
     show(session, parsed, |session, name| {
         fetch(session, "image", name, false)
     })
