@@ -349,7 +349,7 @@ fn passes(command: &mut Command, patience: Option<&str>) -> Result<bool> {
         command.env("WHARF_E2E_PATIENCE", patience);
     }
     let mut child = command.spawn()?;
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status.success());
