@@ -209,7 +209,7 @@ case!(roots_and_pid_file, |e| {
     let pid = place.at("pid");
     let running = place.start(daemon(e), &["--pidfile", &pid]);
     // It is written when the socket is there, so a client may be earlier.
-    let text = testkit::eventually("the pid file", || std::fs::read_to_string(&pid).ok());
+    let text = eventually("the pid file", || std::fs::read_to_string(&pid).ok());
     assert_eq!(text.trim(), running.id().to_string());
     assert_eq!(place.get("/info")["DockerRootDir"], place.at("d"));
     assert!(place.0.join("d/meta.redb").exists() && place.0.join("x").is_dir());
