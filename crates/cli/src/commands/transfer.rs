@@ -73,9 +73,8 @@ pub(crate) fn import(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 
 /// `image from-host`
 pub(crate) fn from_host(session: &mut Session, parsed: &Parsed) -> Result<i32> {
-    let tag = parsed.last("tag").unwrap_or("wharf/host").to_owned();
     let request = FromHostRequest {
-        tag,
+        tag: parsed.text("tag").to_owned(),
         programs: parsed.args.clone(),
     };
     let mut response = session

@@ -4,7 +4,6 @@ use super::{Args, Command, Flag, Kind, flag};
 
 #[rustfmt::skip]
 const IMAGE_FROM_HOST: &[Flag] = &[
-    flag('q', "quiet", Kind::Switch, "Print the image ID only"),
     flag('t', "tag", Kind::Text, "Name and optionally a tag (format: \"name:tag\")"),
 ];
 
