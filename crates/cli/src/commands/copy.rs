@@ -284,6 +284,9 @@ fn local_source(local: &str, follow: bool) -> Result<Source> {
         path.symlink_metadata()
     };
     let metadata = metadata.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotADirectory {
+            return Error::text("not a directory");
+        }
         let parent = path
             .parent()
             .unwrap_or(Path::new("/"))

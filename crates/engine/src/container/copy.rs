@@ -107,7 +107,12 @@ impl Engine {
                     owners,
                 ))
             })
-            .await?;
+            .await
+            .map_err(|error| match error.kind() {
+                // The path as it was given: the slash is ours.
+                types::ErrorKind::NotFound => missing(path, typed),
+                _ => error,
+            })?;
         unpacked.map_err(failed)?;
         self.container_event(&cell, "extract-to-dir", &[("path", path)]);
         Ok(())
@@ -131,9 +136,7 @@ impl Engine {
         let done = blocking::run(move || find(&root, &wanted).and_then(work)).await;
         drop(guard);
         done.map_err(|error| match error.errno {
-            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Error::not_found(format!(
-                "Could not find the file {path} in container {typed}"
-            )),
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => missing(path, typed),
             _ => Error::internal(format_args!("{path} in container {typed}"), error),
         })
     }
@@ -170,6 +173,12 @@ fn find(root: &Dir, path: &str) -> sys::Result<Place> {
     };
     place.stat()?;
     Ok(place)
+}
+
+fn missing(path: &str, container: &str) -> Error {
+    Error::not_found(format!(
+        "Could not find the file {path} in container {container}"
+    ))
 }
 
 fn failed(error: archive::Error) -> Error {
