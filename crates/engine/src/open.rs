@@ -102,7 +102,7 @@ impl Engine {
             // memory are not the truth.
             if quiet
                 && !engine.meta().has_failed()
-                && let Err(error) = engine.sweep()
+                && let Err(error) = engine.sweep_containers()
             {
                 tracing::warn!(%error, "sweeping");
             }

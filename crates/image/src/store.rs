@@ -75,9 +75,9 @@ impl Store {
         Ok(store)
     }
 
-    /// Removes what no row names: directories of layers without a row and of containers that are
-    /// not in `live`, and whatever was being loaded. Rows are not touched.
-    pub fn sweep(&self, read: &impl Read, live: &[Snapshot]) -> Result<()> {
+    /// Removes what no row names: directories of layers without a row, and whatever was being loaded.
+    /// Rows are not touched.
+    pub fn sweep(&self, read: &impl Read) -> Result<()> {
         let mut known: BTreeSet<OsString> = read
             .scan(&record::LAYERS)?
             .into_iter()
@@ -85,9 +85,13 @@ impl Store {
             .collect();
         known.insert(INIT.into());
         self.sweep_area(LAYERS, &known)?;
-        let live = live.iter().map(|snapshot| snapshot.key().into()).collect();
-        self.sweep_area(RW, &live)?;
         self.sweep_area(layout::INGEST, &BTreeSet::new())
+    }
+
+    /// Removes directories of containers that are not in `live`.
+    pub fn sweep_snapshots(&self, live: &[Snapshot]) -> Result<()> {
+        let live = live.iter().map(|snapshot| snapshot.key().into()).collect();
+        self.sweep_area(RW, &live)
     }
 
     fn sweep_area(&self, area: &'static str, known: &BTreeSet<OsString>) -> Result<()> {

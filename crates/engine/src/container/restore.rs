@@ -177,7 +177,13 @@ impl Engine {
     }
 
     /// Removes what no record owns: directories, cgroups and sockets that a killed daemon left.
-    pub(crate) fn sweep(&self) -> Result<()> {
+    fn sweep(&self) -> Result<()> {
+        self.sweep_containers()?;
+        Ok(self.images().sweep(&self.meta().read()?)?)
+    }
+
+    /// The same without what images may be made of now.
+    pub(crate) fn sweep_containers(&self) -> Result<()> {
         let known: std::collections::HashSet<String> = self
             .cells(crate::names::Cells::all)
             .iter()
@@ -199,13 +205,11 @@ impl Engine {
         }
         let running = self.running().iter().map(ToString::to_string).collect();
         self.sweep_cgroups(&running);
-        let view = self.meta().read()?;
         let live = self.cells(crate::names::Cells::all);
         let keys: Vec<_> = live
             .iter()
             .map(|cell| cell.record().snapshot.clone())
             .collect();
-        self.images().sweep(&view, &keys)?;
-        Ok(())
+        Ok(self.images().sweep_snapshots(&keys)?)
     }
 }

@@ -28,6 +28,8 @@ impl Engine {
 
     async fn start_whole(&self, cell: &Arc<Cell>) -> Result<()> {
         let _verb = cell.verb.lock().await;
+        // A clean stop sweeps what belongs to no container that runs.
+        let _busy = self.0.busy.read().await;
         match cell.state().status {
             Status::Running => return Err(Error::not_modified()),
             Status::Paused => {

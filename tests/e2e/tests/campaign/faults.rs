@@ -66,9 +66,10 @@ fn fail_everywhere(verb: Verb, side: Side) {
             }
             let done = done || (verb == Verb::Rm && stage.status(NAME).is_none());
             verb.check(stage, done);
-            stage.recheck_ground();
+            stage.recheck_sometimes(nth);
         });
     }
+    stage.end(&mut faults);
     let counts = json!({
         "seed": plan.seed, "calls": calls, "refused": failed, "borne": borne, "unreached": unreached,
     });
@@ -100,9 +101,10 @@ fn kill_shim_everywhere(verb: Verb) {
             println!("   killed at {nth}, {}", stage.board.name(Side::Shim, nth));
             assert!(reply.is_some(), "the daemon went away");
             settles(stage, NAME);
-            stage.recheck_ground();
+            stage.recheck_sometimes(nth);
         });
     }
+    stage.end(&mut faults);
     let counts =
         json!({"seed": plan.seed, "calls": calls, "killed": killed, "unreached": unreached});
     conclude(&campaign, &counts, &faults);
@@ -222,6 +224,7 @@ fn campaign_shim_moments() {
             stage.recheck_ground();
         });
     }
+    stage.end(&mut faults);
     conclude(
         "kill shims at random moments",
         &json!({"seed": plan.seed, "rounds": rounds}),

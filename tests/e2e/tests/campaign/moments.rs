@@ -176,6 +176,7 @@ fn campaign_moments() {
             stage.recheck_ground();
         });
     }
+    stage.end(&mut faults);
     let counts = json!({"seed": plan.seed, "rounds": rounds, "containers": containers});
     conclude("kill the daemon at random moments", &counts, &faults);
 }

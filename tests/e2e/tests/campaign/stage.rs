@@ -99,6 +99,13 @@ pub(crate) fn conclude(campaign: &str, counts: &Value, faults: &[String]) {
     );
 }
 
+/// Returns the words of a panic.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let owned = panic.downcast_ref::<String>().cloned();
+    let text = owned.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    text.unwrap_or_default()
+}
+
 /// An engine to be broken.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -141,11 +148,7 @@ impl Stage {
         let name = "campaign";
         let outcome = catch_unwind(AssertUnwindSafe(|| body(&self)));
         let Err(panic) = outcome else { return self };
-        let text = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let fault = format!("{title}: {}", text.unwrap_or_default());
+        let fault = format!("{title}: {}", said(panic.as_ref()));
         println!("FAULT {fault}");
         faults.push(fault);
         let ground = self.ground.clone();
@@ -156,6 +159,13 @@ impl Stage {
             stage.ground = ground;
         }
         stage
+    }
+
+    /// Ends the campaign: what the engine has left is the last fault.
+    pub(crate) fn end(self, faults: &mut Vec<String>) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.check_ground())) {
+            faults.push(format!("at the end: {}", said(panic.as_ref())));
+        }
     }
 
     /// Creates the counter `name`.
@@ -307,7 +317,16 @@ impl Stage {
         assert!(now == *before, "left: {now:#?}\nbefore: {before:#?}");
     }
 
-    /// The same, and the engine runs again.
+    /// Removes everything, and in one of four rounds checks the ground: that takes longest.
+    pub(crate) fn recheck_sometimes(&self, round: u64) {
+        if round.is_multiple_of(4) {
+            self.recheck_ground();
+        } else {
+            self.engine.clear();
+        }
+    }
+
+    /// Removes everything, stops the engine, checks the ground, and the engine runs again.
     pub(crate) fn recheck_ground(&self) {
         self.check_ground();
         self.engine.start_daemon(&[]);

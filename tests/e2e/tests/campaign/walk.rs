@@ -230,6 +230,7 @@ fn kill_daemon_everywhere(verb: Verb) {
             stage.recheck_ground();
         });
     }
+    stage.end(&mut faults);
     if killed == 0 {
         faults.push("nothing was killed".to_owned());
     }
