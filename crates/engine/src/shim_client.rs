@@ -81,7 +81,9 @@ impl Shim {
         {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(closed) = &pending.closed {
-                return Err(gone(closed));
+                let unsent = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+                let error = gone(closed);
+                return Err(Error::caused(error.kind(), error.to_string(), unsent));
             }
             pending.waiting.insert(id, sender);
         }

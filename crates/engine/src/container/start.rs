@@ -13,11 +13,28 @@ use super::record::{Log, Record};
 use super::spec::{self, Facts};
 use super::state::{Status, start_failure};
 use crate::error::{Error, Result};
+use crate::nursery::Newborn;
 use crate::shim_client::Shim;
 use crate::{Engine, blocking, now_ns, nursery, to_its_end};
 
 /// How long a start waits for the stream of a client that is just being answered.
 const EARLY_LIMIT: Duration = Duration::from_secs(2);
+
+/// A shim that has its work, and what it said to that.
+struct Taken {
+    shim: Arc<Shim>,
+    events: mpsc::UnboundedReceiver<Event>,
+    pidfd: OwnedFd,
+    answer: Result<(Reply, Vec<OwnedFd>)>,
+}
+
+/// Tells whether a request never reached its shim.
+fn was_not_delivered(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<std::io::Error>())
+        .is_some_and(|source| source.kind() == std::io::ErrorKind::BrokenPipe)
+}
 
 impl Engine {
     /// Starts a container.
@@ -68,11 +85,12 @@ impl Engine {
         self.clock().note("start: prepare", cell.id, since);
 
         let since = Instant::now();
-        let (shim, events) = Shim::new(newborn.control)?;
-        let shim = Arc::new(shim);
-        let fds: Vec<_> = netns.iter().map(AsFd::as_fd).collect();
-        let answer = shim.call(Request::Create(Box::new(request)), &fds).await;
-        drop(netns);
+        let Taken {
+            shim,
+            events,
+            pidfd,
+            answer,
+        } = self.hand_over(newborn, request, netns).await?;
         let (pid, start_time) = match answer {
             Ok((
                 Reply::Process {
@@ -92,7 +110,7 @@ impl Engine {
                 ));
             }
             Err(error) => {
-                tokio::spawn(nursery::bury(newborn.pidfd));
+                tokio::spawn(nursery::bury(pidfd));
                 let sentence = format!("failed to create task for container: {error}");
                 return Err(Error::caused(error.kind(), sentence, error));
             }
@@ -110,15 +128,43 @@ impl Engine {
         if let Err(error) = saved.and(started) {
             drop(shim.ask(Request::Delete, &[]).await);
             cell.set_shim(None);
-            tokio::spawn(nursery::bury(newborn.pidfd));
+            tokio::spawn(nursery::bury(pidfd));
             return Err(error);
         }
         cell.set_state(running);
         self.clock().note("start: start", cell.id, since);
         // Before anybody listens for its end.
         self.container_event(cell, "start", &[]);
-        self.mind(Arc::clone(cell), events, Some(newborn.pidfd));
+        self.mind(Arc::clone(cell), events, Some(pidfd));
         Ok(())
+    }
+
+    /// Gives the request to the shim: to another one when it went away while it waited for work.
+    async fn hand_over(
+        &self,
+        mut newborn: Newborn,
+        request: protocol::Create,
+        netns: Option<OwnedFd>,
+    ) -> Result<Taken> {
+        let fds: Vec<_> = netns.iter().map(AsFd::as_fd).collect();
+        let mut again = true;
+        loop {
+            let (shim, events) = Shim::new(newborn.control)?;
+            let create = Request::Create(Box::new(request.clone()));
+            let answer = shim.call(create, &fds).await;
+            if again && answer.as_ref().is_err_and(was_not_delivered) {
+                again = false;
+                tokio::spawn(nursery::bury(newborn.pidfd));
+                newborn = self.nursery().take().await?;
+                continue;
+            }
+            return Ok(Taken {
+                shim: Arc::new(shim),
+                events,
+                pidfd: newborn.pidfd,
+                answer,
+            });
+        }
     }
 
     /// Clients that came before the start miss nothing.
