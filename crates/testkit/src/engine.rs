@@ -1,7 +1,6 @@
 //! The engine under test: ours is started for each case, a reference engine is already running.
 
 use std::ffi::OsString;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -189,7 +188,9 @@ impl Engine {
                 daemon.stdout(),
                 daemon.stderr()
             );
-            UnixStream::connect(&self.socket).ok()
+            // To connect is not enough: a killed daemon's child may hold its socket up to execve.
+            let pong = http::attempt(&self.socket, "GET", "/_ping", &[UNCOUNTED], b"")?;
+            (pong.status == 200).then_some(())
         });
         *self.daemon.lock().expect("no panic holds the lock") = Some(daemon);
     }
