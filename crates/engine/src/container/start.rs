@@ -20,6 +20,9 @@ use crate::{Engine, blocking, now_ns, nursery, to_its_end};
 /// How long a start waits for the stream of a client that is just being answered.
 const EARLY_LIMIT: Duration = Duration::from_secs(2);
 
+/// So many shims are tried: one may have died while it waited for work, its successor at its birth.
+const SHIMS_TRIED: u32 = 3;
+
 /// A shim that has its work, and what it said to that.
 struct Taken {
     shim: Arc<Shim>,
@@ -147,13 +150,13 @@ impl Engine {
         netns: Option<OwnedFd>,
     ) -> Result<Taken> {
         let fds: Vec<_> = netns.iter().map(AsFd::as_fd).collect();
-        let mut again = true;
+        let mut left = SHIMS_TRIED;
         loop {
             let (shim, events) = Shim::new(newborn.control)?;
             let create = Request::Create(Box::new(request.clone()));
             let answer = shim.call(create, &fds).await;
-            if again && answer.as_ref().is_err_and(was_not_delivered) {
-                again = false;
+            left -= 1;
+            if left > 0 && answer.as_ref().is_err_and(was_not_delivered) {
                 tokio::spawn(nursery::bury(newborn.pidfd));
                 newborn = self.nursery().take().await?;
                 continue;
