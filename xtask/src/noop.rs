@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -343,8 +344,23 @@ impl Stage {
     }
 }
 
-/// Runs a case; one that takes for ever has failed.
+/// Runs a case; one that takes for ever has failed. What a failed case leaves is removed, for here
+/// failing is what is asked of it.
 fn passes(command: &mut Command, patience: Option<&str>) -> Result<bool> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    // Short, for sockets lie below it.
+    let place = std::env::temp_dir().join(format!("noop-{}-{number}", std::process::id()));
+    fs::create_dir(&place)?;
+    command.env("TMPDIR", &place);
+    let passed = ends_well(command, patience);
+    if let Err(error) = fs::remove_dir_all(&place) {
+        println!("   left behind: {}: {error}", place.display());
+    }
+    passed
+}
+
+fn ends_well(command: &mut Command, patience: Option<&str>) -> Result<bool> {
     if let Some(patience) = patience {
         command.env("WHARF_E2E_PATIENCE", patience);
     }
