@@ -142,7 +142,9 @@ impl Engine {
 
     /// Returns a name for an object of this case.
     pub fn name(&self, suffix: &str) -> String {
-        format!("{}-{suffix}", self.slug)
+        // A point, for one case's name may begin another's: on an engine that all share, a case that
+        // clears up must not remove its neighbour's.
+        format!("{}.{suffix}", self.slug)
     }
 
     /// Returns a directory of this case.
@@ -364,7 +366,7 @@ impl Engine {
         for container in all.as_array().expect("a list") {
             let id = container["Id"].as_str().expect("an id");
             let names = container["Names"].to_string();
-            if self.kind() == Kind::Wharf || names.contains(&format!("/{}", self.slug)) {
+            if self.kind() == Kind::Wharf || names.contains(&format!("/{}.", self.slug)) {
                 let path = format!("/containers/{id}?force=1&v=1");
                 let reply = self.request("DELETE", &path, &[UNCOUNTED], b"");
                 assert!(
