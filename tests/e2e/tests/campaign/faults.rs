@@ -64,6 +64,14 @@ fn fail_everywhere(verb: Verb, side: Side) {
                 stage.engine.kill_daemon();
                 stage.engine.start_daemon(&[]);
             }
+            if call == "execve" && verb == Verb::Start && done {
+                // Too late for the answer: as under Docker, the container's own stderr has the reason.
+                eventually("it has ended", || {
+                    let state = stage.inspect(NAME).expect("it is there")["State"].clone();
+                    (state["ExitCode"] == 255).then_some(())
+                });
+                return stage.engine.clear();
+            }
             let done = done || (verb == Verb::Rm && stage.status(NAME).is_none());
             verb.check(stage, done);
             stage.recheck_sometimes(nth);
