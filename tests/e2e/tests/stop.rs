@@ -102,6 +102,8 @@ case!(a_client_forwards_its_signals, |e| {
     testkit::eventually("it is ready", || {
         client.stdout().contains("ready").then_some(())
     });
+    // Output comes before the answer to start, and until it has that Docker's client ends by itself.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     client.signal(rustix::process::Signal::TERM);
     client.finish().exits(3).says("ready\nbye\n");
 });
