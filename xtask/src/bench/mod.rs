@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -63,7 +64,7 @@ pub(crate) fn bench(root: &Path, words: &[String]) -> Result<()> {
     step("build what is measured");
     let wharf = build(root, &plan.profile)?;
     let oracles = oracles::unpacked(root)?.context("the reference engine is not to be had here")?;
-    let docker = oracles::client(Some(&oracles));
+    let docker = quickest_client(&oracles)?;
     let engines = side::Engines::start(&wharf, &oracles, &docker);
     let idle = memory::idle(&engines)?;
     let sides = engines.sides();
@@ -77,6 +78,34 @@ pub(crate) fn bench(root: &Path, words: &[String]) -> Result<()> {
     }
     engines.stop()?;
     report::report(root, &times, &memory, &plan)
+}
+
+/// Returns the quickest of the official clients that are to be had: a distribution may link it so
+/// that its loading alone takes longer than the engine, on every side.
+fn quickest_client(oracles: &Path) -> Result<PathBuf> {
+    const TRIES: usize = 7;
+    let candidates = [PathBuf::from("docker"), oracles::client(Some(oracles))];
+    let mut best: Option<(Duration, PathBuf)> = None;
+    for client in candidates {
+        let mut times = Vec::new();
+        for _ in 0..TRIES {
+            let started = Instant::now();
+            let Ok(output) = Command::new(&client).arg("--version").output() else {
+                break;
+            };
+            times.push(started.elapsed());
+            ensure!(output.status.success(), "{} fails", client.display());
+        }
+        let Some(time) = times.into_iter().min() else {
+            continue;
+        };
+        println!("   {} alone: {time:.1?}", client.display());
+        if best.as_ref().is_none_or(|(other, _)| time < *other) {
+            best = Some((time, client));
+        }
+    }
+    best.map(|(_, client)| client)
+        .context("there is no docker client here")
 }
 
 fn build(root: &Path, profile: &str) -> Result<PathBuf> {
