@@ -76,7 +76,7 @@ impl Error {
 impl From<meta::Error> for Error {
     fn from(error: meta::Error) -> Self {
         let kind = match error {
-            meta::Error::ReadOnly(_) => ErrorKind::Unavailable,
+            meta::Error::ReadOnly(_) | meta::Error::NotWritten(_) => ErrorKind::Unavailable,
             _ => ErrorKind::Internal,
         };
         Self::caused(kind, chain(&error), error)

@@ -185,6 +185,7 @@ impl Engine {
     }
 
     fn image_remove_blocking(&self, name: &str, force: bool) -> Result<(Digest, Vec<RemovedItem>)> {
+        self.make_room();
         let running: BTreeSet<_> = self
             .list()
             .into_iter()
@@ -211,6 +212,7 @@ impl Engine {
         })?;
         self.images().discard(removed.garbage)?;
         self.images().reap()?;
+        self.keep_room();
         Ok((id, removed.items))
     }
 

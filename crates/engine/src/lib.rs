@@ -28,6 +28,7 @@ mod names;
 mod nursery;
 mod open;
 mod readiness;
+mod reserve;
 mod shim_client;
 
 use std::collections::BTreeMap;

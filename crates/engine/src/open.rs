@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use meta::{Read, Table};
 use crate::config::{Bridge, Config};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::{Engine, Inner, blocking, clock, events, followers, names, nursery};
+use crate::{Engine, Inner, blocking, clock, events, followers, names, nursery, reserve};
 
 /// What the `format` file says; another number is another layout of the data root.
 const FORMAT: &str = "wharf-store 1\n";
@@ -45,7 +44,7 @@ impl Engine {
         make_dir(layout.exec_root(), 0o711)?;
         make_dir(&layout.shims(), 0o700)?;
         // Given back when a full disk blocks stop, rm and prune.
-        reserve(&layout.reserve());
+        reserve::keep(&layout);
         let meta = meta::Meta::open(&layout.meta())?;
         let id = engine_id(&meta)?;
         let images = image::Store::open(layout.data_root())?;
@@ -116,23 +115,6 @@ impl Engine {
         })
         .await;
         drop(idle);
-    }
-}
-
-/// Bytes that `stop`, `rm` and `prune` may use when the disk is full.
-const RESERVE_BYTES: u64 = 4 << 20;
-
-fn reserve(path: &Path) {
-    let reserved = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| sys::Error::from_io("open", &e))
-        .and_then(|file| sys::dir::fallocate(file.as_fd(), RESERVE_BYTES));
-    if let Err(error) = reserved {
-        tracing::warn!(%error, "no disk space in reserve");
     }
 }
 

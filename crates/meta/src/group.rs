@@ -1,12 +1,15 @@
 //! Group commit: who finds nobody committing commits for all that wait.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::{Error, Result};
 
 /// Records by table and key; `None` removes.
 pub(crate) type Change = BTreeMap<(&'static str, String), Option<Vec<u8>>>;
+
+/// What became of a batch; an error's words for each who waited for it.
+type Outcome = Arc<OnceLock<Result<(), String>>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Group {
@@ -18,29 +21,38 @@ pub(crate) struct Group {
 struct State {
     /// Decided, and waiting for the next commit.
     waiting: Change,
+    /// What will become of `waiting`.
+    outcome: Outcome,
     /// Being committed now.
     flying: Arc<Change>,
     /// Somebody commits now.
     busy: bool,
-    /// The batch that `waiting` belongs to; batches below it minus one are in the file.
-    batch: u64,
-    /// The newest batch in the file.
-    done: u64,
-    /// Why nothing is written any more.
+    /// Why nobody knows what the file holds: it could not be opened again after an error.
     failed: Option<String>,
+}
+
+/// Why a commit came to nothing.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The file holds none of it, and goes on.
+    Undone(String),
+    /// Nobody knows what the file holds.
+    Unknown(String),
 }
 
 impl Group {
     /// Runs `decide` alone, on top of the changes that wait, and returns when its change is in the
-    /// file by `commit`.
+    /// file by `commit`. After an unknown failure `heal` is tried before anything else.
     pub(crate) fn run<T, E: From<Error>>(
         &self,
+        heal: impl FnOnce() -> Result<(), String>,
         decide: impl FnOnce([&Change; 2]) -> Result<(T, Change), E>,
-        commit: impl Fn(&Change) -> Result<()>,
+        commit: impl Fn(&Change) -> Result<(), Failure>,
     ) -> Result<T, E> {
         let mut state = self.lock();
-        if let Some(reason) = &state.failed {
-            return Err(Error::ReadOnly(reason.clone()).into());
+        if state.failed.is_some() {
+            heal().map_err(Error::ReadOnly)?;
+            state.failed = None;
         }
         let flying = Arc::clone(&state.flying);
         let (value, change) = decide([&flying, &state.waiting])?;
@@ -48,13 +60,12 @@ impl Group {
             return Ok(value);
         }
         state.waiting.extend(change);
-        let mine = state.batch;
+        let mine = Arc::clone(&state.outcome);
         loop {
-            if let Some(reason) = &state.failed {
-                return Err(Error::ReadOnly(reason.clone()).into());
-            }
-            if state.done > mine {
-                return Ok(value);
+            match mine.get() {
+                Some(Ok(())) => return Ok(value),
+                Some(Err(reason)) => return Err(Error::NotWritten(reason.clone()).into()),
+                None => {}
             }
             state = if state.busy {
                 self.committed
@@ -66,7 +77,7 @@ impl Group {
         }
     }
 
-    /// Tells whether nothing is written any more.
+    /// Tells whether nobody knows what the file holds.
     pub(crate) fn has_failed(&self) -> bool {
         self.lock().failed.is_some()
     }
@@ -74,22 +85,30 @@ impl Group {
     fn lead<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        commit: impl Fn(&Change) -> Result<()>,
+        commit: impl Fn(&Change) -> Result<(), Failure>,
     ) -> MutexGuard<'a, State> {
         let changes = Arc::new(std::mem::take(&mut state.waiting));
+        let outcome = std::mem::take(&mut state.outcome);
         state.flying = Arc::clone(&changes);
         state.busy = true;
-        state.batch += 1;
-        let batch = state.batch;
         drop(state);
         let result = commit(&changes);
         let mut state = self.lock();
         state.busy = false;
         state.flying = Arc::default();
-        state.done = batch;
-        if let Err(error) = result {
-            state.failed = Some(error.to_string());
-        }
+        let result = result.map_err(|failure| {
+            let (Failure::Undone(reason) | Failure::Unknown(reason)) = &failure;
+            let reason = reason.clone();
+            if matches!(failure, Failure::Unknown(_)) {
+                state.failed = Some(reason.clone());
+            }
+            // What waits was decided on top of what is lost.
+            state.waiting.clear();
+            let behind = std::mem::take(&mut state.outcome);
+            settle(&behind, Err(reason.clone()));
+            reason
+        });
+        settle(&outcome, result);
         self.committed.notify_all();
         state
     }
@@ -97,4 +116,11 @@ impl Group {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Says what became of a batch, once.
+fn settle(outcome: &Outcome, result: Result<(), String>) {
+    outcome
+        .set(result)
+        .expect("invariant: a batch is settled by the one who committed it");
 }

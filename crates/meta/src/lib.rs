@@ -4,8 +4,8 @@
 //! [`Txn`] is a change that becomes durable as a whole.
 //!
 //! Invariants: one process owns the file; one writer, who commits for everybody that waits (group
-//! commit: N changes, one fsync); a change that failed leaves no trace; after a disk error the file
-//! is read-only and says so. Rooms change records through a `&Txn` that they are handed; only the
+//! commit: N changes, one fsync); a change that failed leaves no trace: after a disk error the file is
+//! opened again, and its own count of commits tells whether the last one is in it. Rooms change records through a `&Txn` that they are handed; only the
 //! engine calls [`Meta::write`]. On disk a record is a version byte and JSON, so that a field can be
 //! added without a migration (docs/decisions/0002-records-are-json.md).
 
@@ -18,17 +18,22 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use group::{Change, Group};
+use file::Opened;
+use group::{Change, Failure, Group};
 
 /// Version byte in front of every record.
 const RECORD_VERSION: u8 = 1;
-/// Bytes of redb's page cache: records are few and read once (storage reference §1.1).
-const CACHE_BYTES: usize = 1 << 20;
+/// How many commits the file has seen, under the empty key.
+const COMMITS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("commits");
+/// How long an opening waits for those who still read the one before.
+const READERS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A table: its name in the file and the type of its records.
 #[derive(Debug)]
@@ -89,7 +94,10 @@ pub enum Error {
         /// Its version.
         version: u8,
     },
-    /// A disk error happened earlier.
+    /// A disk error kept a change from being written. Nothing of it is in the file.
+    #[error("the record file could not be written: {0}")]
+    NotWritten(String),
+    /// A disk error happened earlier, and the file cannot be opened again.
     #[error("the record file is read-only since an earlier disk error: {0}")]
     ReadOnly(String),
 }
@@ -106,8 +114,10 @@ impl<E: Into<redb::Error>> From<E> for Error {
 /// The open record file.
 #[derive(Debug)]
 pub struct Meta {
-    database: redb::Database,
+    path: PathBuf,
+    opened: RwLock<Arc<Opened>>,
     group: Group,
+    _lock: std::fs::File,
 }
 
 /// Reading records, from a view or inside a change.
@@ -139,69 +149,98 @@ pub trait Read {
 }
 
 /// A consistent reading of what is committed.
-pub struct View(redb::ReadTransaction);
+pub struct View {
+    txn: redb::ReadTransaction,
+    /// Who opens the file again waits for it.
+    _opened: Arc<Opened>,
+}
 
 /// A change in the making. Nothing of it is seen by others before it is committed.
 #[derive(Debug)]
 pub struct Txn<'a> {
-    database: &'a redb::Database,
+    meta: &'a Meta,
     /// Changes before this one that are not in the file yet, the newest last.
     before: [&'a Change; 2],
     own: RefCell<Change>,
 }
 
 impl Meta {
-    /// Opens the file, or makes it. It is locked for this process by redb.
+    /// Opens the file, or makes it. It is locked for this process.
     pub fn open(path: &Path) -> Result<Self> {
-        let database = file::File::open(path)
-            .and_then(|file| {
-                redb::Database::builder()
-                    .set_cache_size(CACHE_BYTES)
-                    .create_with_backend(file)
-            })
+        let (lock, opened) = file::lock(path)
+            .and_then(|lock| Ok((lock, Opened::open(path)?)))
             .map_err(|e| Error::Open {
                 path: path.to_owned(),
                 source: Box::new(e.into()),
             })?;
         Ok(Self {
-            database,
+            path: path.to_owned(),
+            opened: RwLock::new(Arc::new(opened)),
             group: Group::default(),
+            _lock: lock,
         })
     }
 
     /// Returns a reading of what is committed now.
     pub fn read(&self) -> Result<View> {
-        Ok(View(self.database.begin_read()?))
+        let opened = self.opened();
+        Ok(View {
+            txn: opened.database.begin_read()?,
+            _opened: opened,
+        })
     }
 
     /// Makes a change durable: `change` decides it, then one commit writes it together with the
-    /// changes of everybody else who waits. An error of `change` leaves nothing.
+    /// changes of everybody else who waits. An error leaves nothing.
     pub fn write<T, E: From<Error>>(
         &self,
         change: impl FnOnce(&Txn<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         self.group.run(
+            || self.open_again().map_err(|error| error.to_string()),
             |before| {
                 let txn = Txn {
-                    database: &self.database,
+                    meta: self,
                     before,
                     own: RefCell::default(),
                 };
                 let value = change(&txn)?;
                 Ok((value, txn.own.into_inner()))
             },
-            |changes| self.commit(changes),
+            |changes| self.commit_or_heal(changes),
         )
     }
 
-    /// Tells whether a commit has failed. What it held may be in the file or not; the next
-    /// [`Meta::open`] knows.
+    /// Tells whether a commit has failed and the file could not be opened again. What the commit
+    /// held may be in the file or not; the next [`Meta::open`] knows.
     pub fn has_failed(&self) -> bool {
         self.group.has_failed()
     }
 
-    fn commit(&self, change: &Change) -> Result<()> {
-        let txn = self.database.begin_write()?;
+    fn opened(&self) -> Arc<Opened> {
+        Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Commits. redb writes nothing more after a disk error: then the file is opened again, and its
+    /// count of commits tells what became of this one.
+    fn commit_or_heal(&self, change: &Change) -> Result<(), Failure> {
+        let count = self
+            .commits()
+            .map_err(|error| Failure::Undone(error.to_string()))?;
+        let Err(error) = self.commit(change, count + 1) else {
+            return Ok(());
+        };
+        let reason = error.to_string();
+        match self.open_again().and_then(|()| self.commits()) {
+            Ok(now) if now == count => Err(Failure::Undone(reason)),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Failure::Unknown(reason)),
+        }
+    }
+
+    fn commit(&self, change: &Change, count: u64) -> Result<()> {
+        let opened = self.opened();
+        let txn = opened.database.begin_write()?;
         let mut rest = change.iter().peekable();
         while let Some(((name, _), _)) = rest.peek() {
             let name = *name;
@@ -213,7 +252,39 @@ impl Meta {
                 }
             }
         }
+        txn.open_table(COMMITS)?.insert("", count)?;
         txn.commit()?;
+        Ok(())
+    }
+
+    /// Returns how many commits the file has seen.
+    fn commits(&self) -> Result<u64> {
+        match self.opened().database.begin_read()?.open_table(COMMITS) {
+            Ok(table) => Ok(table.get("")?.map_or(0, |count| count.value())),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Opens the file anew when nobody reads the old opening any more: what a new one writes would
+    /// change the pages under them.
+    fn open_again(&self) -> Result<()> {
+        let mut slot = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let since = Instant::now();
+        while Arc::strong_count(&slot) > 1 {
+            if since.elapsed() > READERS_PATIENCE {
+                return Err(Error::ReadOnly("its readers do not end".to_owned()));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let opened = Opened::open(&self.path).map_err(|e| Error::Open {
+            path: self.path.clone(),
+            source: Box::new(e.into()),
+        })?;
+        let old = std::mem::replace(&mut *slot, Arc::new(opened));
+        if let Some(old) = Arc::into_inner(old) {
+            old.abandon();
+        }
         Ok(())
     }
 }
@@ -244,11 +315,11 @@ impl Txn<'_> {
 
 impl Read for View {
     fn raw(&self, table: &'static str, key: &str) -> Result<Option<Vec<u8>>> {
-        raw(&self.0, table, key)
+        raw(&self.txn, table, key)
     }
 
     fn raw_scan(&self, table: &'static str) -> Result<Vec<(String, Vec<u8>)>> {
-        raw_scan(&self.0, table)
+        raw_scan(&self.txn, table)
     }
 }
 
@@ -261,11 +332,11 @@ impl Read for Txn<'_> {
         if let Some(value) = self.before.iter().rev().find_map(|change| change.get(&key)) {
             return Ok(value.clone());
         }
-        raw(&self.database.begin_read()?, table, &key.1)
+        raw(&self.meta.read()?.txn, table, &key.1)
     }
 
     fn raw_scan(&self, table: &'static str) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut all: BTreeMap<String, Vec<u8>> = raw_scan(&self.database.begin_read()?, table)?
+        let mut all: BTreeMap<String, Vec<u8>> = raw_scan(&self.meta.read()?.txn, table)?
             .into_iter()
             .collect();
         let own = self.own.borrow();

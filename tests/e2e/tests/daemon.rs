@@ -427,6 +427,50 @@ tar -czf save.tar.gz manifest.json c.json l";
     stop(running);
 });
 
+case!(a_disk_that_fills_while_it_works, |e| {
+    let place = Place::new(e, "fills");
+    let root = place.at("d");
+    let script = format!("mkdir -p {root}; mount -t tmpfs -o size=24m tmpfs {root}");
+    let mut command = unshared(&[], &script, e.program());
+    command.arg("daemon");
+    let running = place.start(command, &[]);
+    let filler = format!("/proc/{}/root{root}/filler", running.id());
+    let host = format!("unix://{}", place.at("s"));
+    let client = |words: &[&str]| {
+        let mut command = Command::new(e.program());
+        command.args(["-H", &host]).args(words);
+        Program::start(&mut command).finish()
+    };
+    client(&["import", &e.temp().at("box.tar"), BOX]).exits(0);
+    let loud = "while :; do echo word; sleep 0.05; done";
+    let run = ["run", "-d", "--network", "none", "--name"];
+    for (name, program) in [("loud", loud), ("quiet", "exec sleep 1000")] {
+        client(&[&run[..], &[name, BOX, "sh", "-c", program]].concat()).exits(0);
+    }
+    let mut fill = Command::new("dd");
+    fill.args(["if=/dev/zero", "bs=4096", &format!("of={filler}")]);
+    Program::start(&mut fill).finish().exits(1);
+    // Nothing new, and nothing half-made.
+    client(&["create", "--name", "new", BOX, "true"])
+        .exits(1)
+        .complains("the record file could not be written: ");
+    client(&["inspect", "new"]).exits(1);
+    client(&["exec", "quiet", "echo", "hi"]).exits(0).says("hi\n");
+    // What frees space works.
+    client(&["stop", "-t", "0", "loud"]).exits(0).says("loud\n");
+    client(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "loud"])
+        .exits(0)
+        .says("exited 137\n");
+    client(&["rm", "-f", "loud", "quiet"]).exits(0);
+    client(&["ps", "-aq"]).exits(0).says("");
+    // With room again the same daemon goes on.
+    std::fs::remove_file(&filler).expect("the filler goes");
+    client(&["run", "--rm", "--network", "none", BOX, "echo", "hi"])
+        .exits(0)
+        .says("hi\n");
+    stop(running);
+});
+
 case!(a_kernel_without_a_controller, |e| {
     let place = Place::new(e, "pids");
     let script = "umount /sys/fs/cgroup/pids 2>/dev/null || umount -R /sys/fs/cgroup";

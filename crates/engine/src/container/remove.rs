@@ -64,6 +64,7 @@ impl Engine {
     /// One commit takes the container out of the records; then everybody is told; the rest is
     /// cleaning.
     pub(crate) async fn forget(&self, cell: &Arc<Cell>) -> Result<()> {
+        self.make_room();
         // Before the address is given back: nothing may answer there any more.
         let _given_back_with_the_record = self.detach_network(cell);
         let record = cell.record();
@@ -82,6 +83,7 @@ impl Engine {
                 tracing::warn!(%error, id = %record.id, "removing layers");
             }
             engine.discard(&record);
+            engine.keep_room();
         })
         .await;
         Ok(())

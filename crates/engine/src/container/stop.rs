@@ -96,6 +96,8 @@ impl Engine {
     }
 
     async fn signal(&self, cell: &Arc<Cell>, signal: i32) -> Result<()> {
+        // The exit code is written when it ends.
+        self.make_room();
         let number = signal.to_string();
         self.container_event(cell, "kill", &[("signal", number.as_str())]);
         let Some(shim) = cell.shim() else {
