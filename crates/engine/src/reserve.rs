@@ -37,7 +37,8 @@ pub(crate) fn keep(layout: &Layout) {
 }
 
 fn is_kept(file: &File) -> bool {
-    file.metadata().is_ok_and(|found| found.len() == RESERVE_BYTES)
+    file.metadata()
+        .is_ok_and(|found| found.len() == RESERVE_BYTES)
 }
 
 fn available(file: &File) -> sys::Result<u64> {

@@ -455,12 +455,19 @@ case!(a_disk_that_fills_while_it_works, |e| {
         .exits(1)
         .complains("the record file could not be written: ");
     client(&["inspect", "new"]).exits(1);
-    client(&["exec", "quiet", "echo", "hi"]).exits(0).says("hi\n");
+    client(&["exec", "quiet", "echo", "hi"])
+        .exits(0)
+        .says("hi\n");
     // What frees space works.
     client(&["stop", "-t", "0", "loud"]).exits(0).says("loud\n");
-    client(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "loud"])
-        .exits(0)
-        .says("exited 137\n");
+    client(&[
+        "inspect",
+        "-f",
+        "{{.State.Status}} {{.State.ExitCode}}",
+        "loud",
+    ])
+    .exits(0)
+    .says("exited 137\n");
     client(&["rm", "-f", "loud", "quiet"]).exits(0);
     client(&["ps", "-aq"]).exits(0).says("");
     // With room again the same daemon goes on.
