@@ -63,6 +63,11 @@ fn main() -> ExitCode {
             };
             daemon::main("wharf daemon", &args[1..], &environment)
         }
+        ("wharf", Some("registry")) if args.get(1).is_some_and(|word| word == "serve") => {
+            arm("registry");
+            watch_rows();
+            registry::server::main(&args[2..])
+        }
         _ => {
             arm("client");
             watch_rows();

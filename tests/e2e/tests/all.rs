@@ -29,6 +29,7 @@ mod logs;
 mod ours;
 mod pause;
 mod ps;
+mod registry;
 mod run;
 mod security;
 mod stop;

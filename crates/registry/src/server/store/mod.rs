@@ -1,0 +1,147 @@
+//! Where a registry keeps its content: a directory, or a bucket; the same keys in both.
+//!
+//! Orders of write make a crash harmless: content before the row that says a repository has it, a
+//! manifest's row before the tag that names it. What is written is on disk when the call returns.
+
+mod directory;
+mod layout;
+
+pub(crate) use directory::Directory;
+pub(crate) use layout::{Key, UPLOADS, upload};
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::blocking;
+
+/// The storage did not do as it was told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A call on a file failed.
+    #[error("{call} {path}: {source}")]
+    Io {
+        call: &'static str,
+        path: String,
+        source: io::Error,
+    },
+    /// A call of ours to the kernel failed.
+    #[error("{path}: {source}")]
+    Sys { path: String, source: sys::Error },
+    /// Another server uses this root.
+    #[error("{} is used by another registry", root.display())]
+    Locked { root: PathBuf },
+    /// Something stands there that no version of ours wrote.
+    #[error("{key}: longer than {limit} bytes")]
+    TooLong { key: String, limit: u64 },
+}
+
+impl Error {
+    pub(crate) fn io(call: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            call,
+            path: path.display().to_string(),
+            source,
+        }
+    }
+
+    pub(crate) fn sys(path: &Path, source: sys::Error) -> Self {
+        Self::Sys {
+            path: path.display().to_string(),
+            source,
+        }
+    }
+
+    /// Tells whether space ran out.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ),
+            Self::Sys { source, .. } => {
+                matches!(source.errno, sys::Errno::NOSPC | sys::Errno::DQUOT)
+            }
+            Self::Locked { .. } | Self::TooLong { .. } => false,
+        }
+    }
+}
+
+/// Content that is open.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) size: u64,
+    pub(crate) file: Arc<File>,
+}
+
+/// A registry's storage.
+#[derive(Clone, Debug)]
+pub(crate) enum Store {
+    Directory(Arc<Directory>),
+}
+
+impl Store {
+    /// Returns a small thing whole.
+    pub(crate) async fn read(&self, key: Key) -> Result<Option<Bytes>, Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || directory.read(&key)).await
+    }
+
+    /// Replaces a small thing at once.
+    pub(crate) async fn write(&self, key: Key, bytes: Bytes) -> Result<(), Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || directory.write(&key, &bytes)).await
+    }
+
+    /// Removes a thing; tells whether it was there.
+    pub(crate) async fn remove(&self, key: Key) -> Result<bool, Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || directory.remove(&key)).await
+    }
+
+    /// Returns the size of a thing, if it is there.
+    pub(crate) async fn size(&self, key: Key) -> Result<Option<u64>, Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || directory.size(&key)).await
+    }
+
+    /// Returns the names below a key, in no order; none if there is no such key.
+    pub(crate) async fn names(&self, key: Key) -> Result<Vec<String>, Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || directory.names(&key)).await
+    }
+
+    /// Returns those of `keys` that are not there.
+    pub(crate) async fn missing(&self, keys: Vec<Key>) -> Result<Vec<Key>, Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || {
+            let mut missing = Vec::new();
+            for key in keys {
+                if directory.size(&key)?.is_none() {
+                    missing.push(key);
+                }
+            }
+            Ok(missing)
+        })
+        .await
+    }
+
+    /// Opens content for reading, if `link` is there.
+    pub(crate) async fn open_linked(&self, link: Key, key: Key) -> Result<Option<Content>, Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || match directory.size(&link)? {
+            Some(_) => directory.open(&key),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    /// Takes a file of this machine, which is verified, for content; the file is gone then.
+    pub(crate) async fn adopt(&self, file: PathBuf, key: Key) -> Result<(), Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || directory.adopt(&file, &key)).await
+    }
+}

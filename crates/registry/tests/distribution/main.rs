@@ -1,0 +1,16 @@
+//! Every MUST of the OCI distribution specification 1.1 that is a registry's, asked of our server by
+//! raw HTTP; and what hostile or careless clients send.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::tests_outside_test_module,
+    clippy::unwrap_used,
+    reason = "this binary is nothing but tests"
+)]
+#![allow(clippy::panic, reason = "a test fails by a panic")]
+
+mod bad_input;
+mod blobs;
+mod lists;
+mod manifests;
+mod server;
