@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compress;
+pub mod copy;
 pub mod entry;
 pub mod error;
 pub mod extract;
@@ -22,6 +23,7 @@ pub mod tree;
 pub mod write;
 
 pub use compress::{Compression, decompress};
+pub use copy::{copy_tree, tree_size};
 pub use entry::{Entry, EntryKind, Time};
 pub use error::{Error, Result};
 pub use extract::{Extracted, extract_layer};

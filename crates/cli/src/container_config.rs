@@ -245,7 +245,7 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-fn map_of(pairs: &[String]) -> BTreeMap<String, String> {
+pub(crate) fn map_of(pairs: &[String]) -> BTreeMap<String, String> {
     let split = |text: &String| {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         (key.to_owned(), value.to_owned())

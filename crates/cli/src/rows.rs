@@ -127,7 +127,6 @@ const LATER: State = State::NotYet("a later issue");
 /// The client has the command; the daemon answers 501.
 const NO_ROUTE: State = State::NotYet("the operation of the API is a later issue");
 const WINDOWS: State = State::Refused("Windows only, as in Docker");
-const VOLUMES: State = State::NotYet("volumes are a later issue");
 const NETWORKS: State = State::NotYet("user-defined networks are a later issue");
 const BLOCK_IO: State = State::NotYet("block I/O limits are a later issue");
 const HEALTH: State = State::NotYet("health checks are a later issue");
@@ -159,7 +158,6 @@ const SAID: &[(&str, State)] = &[
     ("pull", REGISTRY),
     ("port", State::Partly("there are no published ports yet")),
     ("rm --link", NETWORKS),
-    ("rm --volumes", VOLUMES),
     ("rmi --no-prune", State::Partly("parents without a name are kept anyway")),
     ("rmi --platform", LATER),
     ("swarm init", State::Refused(NO_SWARM)),
@@ -167,8 +165,6 @@ const SAID: &[(&str, State)] = &[
     ("system df", NO_ROUTE),
     ("update", NO_ROUTE),
     ("save --platform", LATER),
-    ("volume inspect", State::Partly("there are no volumes yet")),
-    ("volume inspect --format", VOLUMES),
 ];
 
 /// As [`SAID`], of flags that `run` and `create` share.
@@ -215,8 +211,7 @@ const SAID_OF_CREATE: &[(&str, State)] = &[
     ("storage-opt", LATER),
     ("use-api-socket", LATER),
     ("userns", State::Partly("only `host`")),
-    ("volume-driver", VOLUMES),
-    ("volumes-from", VOLUMES),
+    ("volume-driver", State::Partly("only `local`")),
 ];
 
 /// What Docker's client has (29.7) and the parser's tables lack: a command, its flags.

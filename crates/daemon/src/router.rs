@@ -11,7 +11,7 @@ use crate::query::Query;
 use crate::request::{Answer, Boxed, Request, Result};
 use crate::routes::{
     absent, archive, attach, container, container_create, container_list, event, exec, files,
-    image, logs, not_yet, swarm, system, trace,
+    image, logs, not_yet, swarm, system, trace, volume,
 };
 use crate::upload::Upload;
 
@@ -87,12 +87,12 @@ static ROUTES: &[Route] = &[
     route!(POST, "/exec/{id}/start", exec::start),
     route!(POST, "/exec/{id}/resize", exec::resize),
     route!(GET, "/exec/{id}/json", exec::inspect),
-    route!(GET, "/volumes", not_yet::refused),
-    route!(POST, "/volumes/create", not_yet::refused),
-    route!(GET, "/volumes/{name}", absent::volume),
+    route!(GET, "/volumes", volume::list),
+    route!(POST, "/volumes/create", volume::create),
+    route!(GET, "/volumes/{name}", volume::inspect),
     route!(PUT, "/volumes/{name}", not_yet::refused),
-    route!(DELETE, "/volumes/{name}", not_yet::refused),
-    route!(POST, "/volumes/prune", not_yet::refused),
+    route!(DELETE, "/volumes/{name}", volume::remove),
+    route!(POST, "/volumes/prune", volume::prune),
     route!(GET, "/networks", not_yet::refused),
     route!(GET, "/networks/{id}", absent::network),
     route!(DELETE, "/networks/{id}", not_yet::refused),

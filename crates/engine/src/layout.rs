@@ -5,6 +5,7 @@
 //!   format  lock  reserve    "wharf-store 1"; flock for life, holds the pid; 4 MiB to give back
 //!   meta.redb                all records
 //!   blobs layers rw …        the image store's own (image::layout)
+//!   volumes/<name>/_data     a volume's files; .gone-<n> is being removed
 //!   containers/<id>/         config.json hosts hostname resolv.conf exit.json state.log <id>-json.log
 //! EXEC-ROOT/                 0700
 //!   shims/<id>               socket of a container's shim
@@ -63,6 +64,14 @@ impl Layout {
 
     pub(crate) fn container_file(&self, id: ContainerId, name: &str) -> PathBuf {
         self.container(id).join(name)
+    }
+
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.data.join("volumes")
+    }
+
+    pub(crate) fn volume_data(&self, name: &str) -> PathBuf {
+        self.volumes().join(name).join("_data")
     }
 
     pub(crate) fn log_name(id: ContainerId) -> String {

@@ -30,6 +30,7 @@ mod open;
 mod readiness;
 mod reserve;
 mod shim_client;
+pub mod volume;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -62,6 +63,7 @@ struct Inner {
     layout: layout::Layout,
     meta: meta::Meta,
     images: image::Store,
+    volumes: volume::Volumes,
     networks: net::Networks,
     topology: cgroup::Topology,
     cgroup_base: String,
@@ -107,6 +109,10 @@ impl Engine {
 
     fn images(&self) -> &image::Store {
         &self.0.images
+    }
+
+    fn volumes(&self) -> &volume::Volumes {
+        &self.0.volumes
     }
 
     fn networks(&self) -> &net::Networks {

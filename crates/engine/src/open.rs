@@ -41,6 +41,7 @@ impl Engine {
         let lock = lock(&layout)?;
         check_format(&layout)?;
         make_dir(&layout.containers(), 0o710)?;
+        make_dir(&layout.volumes(), 0o701)?;
         make_dir(layout.exec_root(), 0o711)?;
         make_dir(&layout.shims(), 0o700)?;
         // Given back when a full disk blocks stop, rm and prune.
@@ -64,6 +65,7 @@ impl Engine {
             layout,
             meta,
             images,
+            volumes: crate::volume::Volumes::default(),
             networks,
             topology,
             cgroup_base,

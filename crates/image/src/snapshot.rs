@@ -155,6 +155,12 @@ impl Store {
         self.discard(Garbage(vec![(RW, snapshot.key.clone())]))
     }
 
+    /// Returns the directories below a snapshot, the topmost first: the image's files, which nobody
+    /// writes.
+    pub fn layers_below(&self, read: &impl Read, snapshot: &Snapshot) -> Result<Vec<PathBuf>> {
+        self.lower(read, snapshot)
+    }
+
     /// Returns the directories below a snapshot, the topmost first.
     pub(crate) fn lower(&self, read: &impl Read, snapshot: &Snapshot) -> Result<Vec<PathBuf>> {
         let mut lower = Vec::new();

@@ -51,6 +51,12 @@ pub fn mount_root(root: &Mount) -> Result<OwnedFd> {
     prepare::make_root(root).map_err(Error::Create)
 }
 
+/// Mounts layers, the topmost first, as one tree that cannot be written; it lives as long as the
+/// descriptor. There must be two at least.
+pub fn mount_view(layers: &[std::path::PathBuf]) -> Result<OwnedFd> {
+    prepare::make_view(layers).map_err(Error::Create)
+}
+
 /// What a container is made from.
 #[derive(Debug)]
 pub struct CreateRequest<'a> {

@@ -158,13 +158,23 @@ fn source(
                 is_dir: true,
             })
         }
-        What::Bind { source, recursive } => {
+        What::Bind {
+            source,
+            beneath,
+            recursive,
+        } => {
             let tree = if *recursive {
                 Tree::CloneRecursive
             } else {
                 Tree::Clone
             };
-            let mount = mount::open_host_tree(source, tree).map_err(Failure::host(what))?;
+            let mount = match beneath {
+                None => mount::open_host_tree(source, tree),
+                Some(path) => root::open_host(source)
+                    .and_then(|base| root::find_beneath(base.as_fd(), path))
+                    .and_then(|found| mount::open_tree(found.as_fd(), c"", tree)),
+            };
+            let mount = mount.map_err(Failure::host(what))?;
             init::change(mount.as_fd(), step.attributes, step.recursive)
                 .map_err(Failure::host(what))?;
             let is_dir = root::kind(mount.as_fd())
@@ -288,7 +298,7 @@ pub(crate) fn make_root(root: &Mount) -> Result<OwnedFd, Failure> {
                 mount::set_option(context, c"source", Some(c"overlay"))?;
                 // Kept open until the file system is made: it looks at them only then.
                 let mut open = Vec::with_capacity(lower.len() + 2);
-                add_layers(context, lower, upper, work, &mut open)?;
+                add_layers(context, lower, &[upper, work], &mut open)?;
                 mount::set_option(context, c"index", Some(c"off"))?;
                 mount::set_option(context, c"redirect_dir", Some(c"off"))?;
                 if *volatile {
@@ -305,16 +315,35 @@ pub(crate) fn make_root(root: &Mount) -> Result<OwnedFd, Failure> {
     }
 }
 
+/// Mounts layers as one tree that cannot be written, detached. Without an upper directory its end
+/// waits for no disk.
+pub(crate) fn make_view(lower: &[PathBuf]) -> Result<OwnedFd, Failure> {
+    let what = || "a view of an image's layers".to_owned();
+    let context = mount::fsopen(c"overlay").map_err(Failure::host(what))?;
+    let made = (|| {
+        let context = context.as_fd();
+        mount::set_option(context, c"source", Some(c"overlay"))?;
+        let mut open = Vec::with_capacity(lower.len());
+        add_layers(context, lower, &[], &mut open)?;
+        mount::create(context)?;
+        mount::fsmount(context, attr::RDONLY)
+    })();
+    made.map_err(|source| Failure::Host {
+        what: explained(what(), context.as_fd()),
+        source,
+    })
+}
+
 /// Adds layers by descriptor (Linux 6.13), else by names of descriptors in /proc: one by one
 /// (6.7), or all in one value, which may have 255 bytes then: some 15 layers.
 fn add_layers(
     context: BorrowedFd<'_>,
     lower: &[PathBuf],
-    upper: &Path,
-    work: &Path,
+    own: &[&Path],
     open: &mut Vec<OwnedFd>,
 ) -> sys::Result<()> {
-    for dir in lower.iter().map(PathBuf::as_path).chain([upper, work]) {
+    let all = lower.iter().map(PathBuf::as_path);
+    for dir in all.chain(own.iter().copied()) {
         let path = CString::new(dir.as_os_str().as_bytes())
             .map_err(|_| sys::Error::new("fsconfig", Errno::INVAL))?;
         open.push(root::open_host(&path)?);

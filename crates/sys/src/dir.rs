@@ -407,6 +407,13 @@ pub fn fallocate(fd: BorrowedFd<'_>, bytes: u64) -> Result<()> {
     rustix::fs::fallocate(fd, FallocateFlags::empty(), 0, bytes).map_err(named("fallocate"))
 }
 
+/// Makes `to` share all content of `from` until one of them is written (FICLONE); few file systems
+/// can.
+pub fn clone_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    pass("ficlone")?;
+    rustix::fs::ioctl_ficlone(to, from).map_err(named("ficlone"))
+}
+
 /// Returns the space of the file system that holds `fd`.
 pub fn space(fd: BorrowedFd<'_>) -> Result<Space> {
     pass("fstatvfs")?;

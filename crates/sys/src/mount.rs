@@ -222,6 +222,22 @@ pub fn make_all_private() -> Result<()> {
     rustix::mount::mount_change(c"/", flags).map_err(|errno| Error::new("make_private", errno))
 }
 
+/// Mounts as mount(8) does: a file system of a `kind` or, by its flags (`MS_…`, mount(2)), a bind or
+/// a change, with the options of the file system in one text.
+pub fn mount_by_path(
+    source: &CStr,
+    target: &CStr,
+    kind: &CStr,
+    flags: u64,
+    data: &CStr,
+) -> Result<()> {
+    failpoint::pass("mount")?;
+    let flags =
+        rustix::mount::MountFlags::from_bits_retain(u32::try_from(flags).unwrap_or(u32::MAX));
+    rustix::mount::mount(source, target, kind, flags, data)
+        .map_err(|errno| Error::new("mount", errno))
+}
+
 /// Detaches the mount at `path` and all below it; it goes when its last user does.
 pub fn detach(path: &CStr) -> Result<()> {
     failpoint::pass("umount2")?;

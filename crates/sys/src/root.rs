@@ -47,6 +47,16 @@ pub fn find_strictly(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
         .map_err(|errno| Error::new("openat2", errno))
 }
 
+/// Finds `path` beneath `root`: links are followed as long as they stay beneath, absolute ones do
+/// not; magic links are refused.
+pub fn find_beneath(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    failpoint::pass("openat2")?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
+        .map_err(|errno| Error::new("openat2", errno))
+}
+
 /// Opens a regular file in `root` to read; never waits for one that is none.
 pub fn open_file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     open_in(

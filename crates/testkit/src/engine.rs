@@ -359,7 +359,7 @@ impl Engine {
         }
     }
 
-    /// Removes the case's containers by force.
+    /// Removes the case's containers by force, then its volumes.
     pub fn clear(&self) {
         let path = "/containers/json?all=1";
         let all = self.request("GET", path, &[UNCOUNTED], b"").is(200).json();
@@ -372,6 +372,24 @@ impl Engine {
                 assert!(
                     [204, 404, 409].contains(&reply.status),
                     "rm -f: {}",
+                    reply.text()
+                );
+            }
+        }
+        self.clear_volumes();
+    }
+
+    fn clear_volumes(&self) {
+        let all = self.request("GET", "/volumes", &[UNCOUNTED], b"");
+        let all = all.is(200).json();
+        for volume in all["Volumes"].as_array().into_iter().flatten() {
+            let name = volume["Name"].as_str().expect("a name");
+            if self.kind() == Kind::Wharf || name.starts_with(&format!("{}.", self.slug)) {
+                let path = format!("/volumes/{name}");
+                let reply = self.request("DELETE", &path, &[UNCOUNTED], b"");
+                assert!(
+                    [204, 404].contains(&reply.status),
+                    "volume rm: {}",
                     reply.text()
                 );
             }

@@ -90,9 +90,10 @@ fn files(place: &Path) -> Vec<String> {
             "ingest",
             "trash",
             "containers",
+            "volumes",
         ],
     );
-    for folder in ["rw", "ingest", "trash", "containers"] {
+    for folder in ["rw", "ingest", "trash", "containers", "volumes"] {
         strangers(&data.join(folder), &[]);
     }
     let exec = place.join("x");

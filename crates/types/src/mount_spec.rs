@@ -187,7 +187,7 @@ impl MountSpec {
 
     fn apply_mode(&mut self, mode: &str) -> Result<(), InvalidMount> {
         let bad = || InvalidMount::Mode(mode.to_owned());
-        let mut seen = [false; 4];
+        let mut seen = [false; 5];
         for word in mode.split(',').filter(|_| !mode.is_empty()) {
             let (class, fits) = match word {
                 "ro" | "rw" => (0, true),
@@ -196,6 +196,8 @@ impl MountSpec {
                     (2, self.kind == MountKind::Bind)
                 }
                 "nocopy" => (3, self.kind == MountKind::Volume),
+                // For other systems; here they say nothing.
+                "consistent" | "cached" | "delegated" => (4, true),
                 _ => return Err(bad()),
             };
             if !fits || std::mem::replace(&mut seen[class], true) {
@@ -341,7 +343,7 @@ fn insert_pair(map: &mut BTreeMap<String, String>, text: &str) {
 }
 
 /// Returns a path without `.`, `..` and doubled slashes, as Go's `path.Clean` does.
-fn clean(path: &str) -> String {
+pub fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

@@ -34,3 +34,4 @@ mod run;
 mod security;
 mod stop;
 mod terminal;
+mod volumes;

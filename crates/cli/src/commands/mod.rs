@@ -17,6 +17,7 @@ mod start;
 mod system;
 mod transfer;
 mod version;
+mod volumes;
 
 use crate::error::Result;
 use crate::flags::Parsed;
@@ -70,7 +71,11 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "system info" => system::info,
         "system trace" => system::trace,
         "version" => version::version,
+        "volume create" => volumes::create,
         "volume inspect" => inspect::volumes,
+        "volume ls" => volumes::list,
+        "volume prune" => volumes::prune,
+        "volume rm" => volumes::remove,
         _ => return None,
     })
 }

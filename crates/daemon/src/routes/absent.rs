@@ -14,11 +14,6 @@ pub(crate) async fn network(request: Request) -> Result {
     Err(Failure::new(StatusCode::NOT_FOUND, sentence))
 }
 
-pub(crate) async fn volume(request: Request) -> Result {
-    let sentence = format!("get {}: no such volume", request.name);
-    Err(Failure::new(StatusCode::NOT_FOUND, sentence))
-}
-
 pub(crate) async fn plugin(request: Request) -> Result {
     let sentence = format!("plugin \"{}\" not found", request.name);
     Err(Failure::new(StatusCode::NOT_FOUND, sentence))

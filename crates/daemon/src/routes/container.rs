@@ -1,6 +1,7 @@
 //! The plain verbs of containers: start, stop, kill, wait, rm, rename, pause, resize, top.
 
 use api::container::{Top, WaitError, WaitResponse};
+use engine::container::Volumes;
 use engine::container::state::WaitCondition;
 
 use crate::error::Failure;
@@ -60,9 +61,14 @@ pub(crate) async fn remove(request: Request) -> Result {
     if request.query.is_on("link") {
         return Err(Failure::not_yet("removing a link"));
     }
+    let volumes = if request.query.is_on("v") {
+        Volumes::Remove
+    } else {
+        Volumes::Keep
+    };
     request
         .engine
-        .remove(&request.name, request.query.is_on("force"))
+        .remove(&request.name, request.query.is_on("force"), volumes)
         .await?;
     Ok(Answer::no_content())
 }

@@ -159,6 +159,10 @@ fn process(config: api::container::Config) -> Config {
         labels: config.labels.unwrap_or_default(),
         stop_signal: config.stop_signal,
         stop_timeout_s: config.stop_timeout,
+        volumes: config
+            .volumes
+            .map(|all| all.0.into_iter().collect())
+            .unwrap_or_default(),
     }
 }
 
@@ -170,10 +174,6 @@ fn refuse_config(config: &api::container::Config) -> Result<()> {
         .is_some_and(|check| check.test.first().is_some_and(|word| word != "NONE"));
     for (given, what) in [
         (health, "a health check"),
-        (
-            config.volumes.as_ref().is_some_and(|all| !all.0.is_empty()),
-            "an anonymous volume",
-        ),
         (!config.mac_address.is_empty(), "a MAC address of one's own"),
         (
             config.network_disabled,

@@ -7,7 +7,7 @@ use api::container::{
 };
 use api::image::GraphDriver;
 use api::network::{EndpointSettings, NetworkSettings};
-use api::{Filters, Words};
+use api::{Filters, Keys, Words};
 use engine::container::Snapshot;
 use engine::container::record::{Log, Network, Record};
 use engine::container::state::Status;
@@ -185,11 +185,13 @@ impl Filter {
                 value == network_name(&record.host.network)
             })
             && any("volume", &|value| {
-                record
-                    .host
-                    .binds
-                    .iter()
-                    .any(|bind| bind.source == value || bind.target == value)
+                let host = &record.host;
+                let binds = host.binds.iter();
+                let mut volumes = host.volumes.iter();
+                volumes.any(|one| one.name == value || one.target == value)
+                    || binds
+                        .map(|bind| (&bind.source, &bind.target))
+                        .any(|(source, target)| source == value || target == value)
             })
             && labels(&record.config.labels, filters.get("label"))
     }
@@ -238,7 +240,7 @@ fn summary(one: &Snapshot, named: bool, now_ns: i64) -> ContainerSummary {
         network_settings: SummaryNetworks {
             networks: BTreeMap::from([(network, endpoint(one))]),
         },
-        mounts: mount_points(record),
+        mounts: mount_points(one),
     }
 }
 
@@ -303,11 +305,36 @@ fn endpoint(one: &Snapshot) -> EndpointSettings {
     }
 }
 
-fn mount_points(record: &Record) -> Vec<MountPoint> {
-    record
-        .host
-        .binds
-        .iter()
+fn mount_points(one: &Snapshot) -> Vec<MountPoint> {
+    let host = &one.record.host;
+    let volumes = host.volumes.iter().zip(&one.volumes);
+    let volumes = volumes.map(|(volume, path)| MountPoint {
+        kind: "volume".to_owned(),
+        name: volume.name.clone(),
+        source: path.display().to_string(),
+        destination: volume.target.clone(),
+        driver: volume.driver.clone(),
+        mode: volume.mode.clone(),
+        rw: !volume.read_only,
+        propagation: String::new(),
+    });
+    // Those of --mount; of --tmpfs nothing is told.
+    let face: Face = if host.tmpfs.is_empty() {
+        Face::default()
+    } else {
+        serde_json::from_value(one.record.face.clone()).unwrap_or_default()
+    };
+    let tmpfs = face.host.mounts.into_iter();
+    let tmpfs = tmpfs
+        .filter(|mount| mount.kind == "tmpfs")
+        .map(|mount| MountPoint {
+            kind: mount.kind,
+            destination: mount.target,
+            rw: !mount.read_only,
+            ..MountPoint::default()
+        });
+    let binds = host.binds.iter();
+    binds
         .map(|bind| MountPoint {
             kind: "bind".to_owned(),
             source: bind.source.clone(),
@@ -325,6 +352,8 @@ fn mount_points(record: &Record) -> Vec<MountPoint> {
             },
             ..MountPoint::default()
         })
+        .chain(volumes)
+        .chain(tmpfs)
         .collect()
 }
 
@@ -379,7 +408,7 @@ fn document(one: &Snapshot) -> ContainerInspect {
             data: None,
             name: DRIVER.to_owned(),
         },
-        mounts: mount_points(record),
+        mounts: mount_points(one),
         config: config(record, face.config),
         host_config: host_config(record, face.host),
         network_settings: network_settings(one),
@@ -419,6 +448,7 @@ fn config(record: &Record, asked: api::container::Config) -> api::container::Con
         working_dir: own.working_dir.clone(),
         labels: Some(own.labels.clone()),
         stop_signal: own.stop_signal.clone(),
+        volumes: (!own.volumes.is_empty()).then(|| Keys(own.volumes.iter().cloned().collect())),
         ..asked
     }
 }

@@ -8,7 +8,7 @@ use types::oci::runtime::Rlimit;
 
 use super::create_limits::resources;
 use super::create_log::log;
-use super::create_mounts::{binds, check_targets, mounts, tmpfs};
+use super::create_mounts::{binds, check_targets, mounts, tmpfs, volumes};
 use crate::error::Failure;
 use crate::request::Result;
 
@@ -70,6 +70,8 @@ pub(super) fn host(given: &HostConfig) -> Result<Host> {
     refuse(given)?;
     let mut host = Host {
         binds: binds(given)?,
+        volumes: volumes(given)?,
+        volumes_from: given.volumes_from.clone().unwrap_or_default(),
         network: network(&given.network_mode)?,
         log: log(&given.log_config)?,
         auto_remove: given.auto_remove,
@@ -146,8 +148,6 @@ fn refuse(given: &HostConfig) -> Result<()> {
             "publishing ports (-p, -P)",
         ),
         (given.restart_policy.name != "no", "a restart policy"),
-        (some(&given.volumes_from), "--volumes-from"),
-        (!given.volume_driver.is_empty(), "a volume driver"),
         (some(&given.links), "--link"),
         (!given.annotations.is_empty(), "annotations"),
         (

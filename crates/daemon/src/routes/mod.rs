@@ -19,3 +19,4 @@ pub(crate) mod not_yet;
 pub(crate) mod swarm;
 pub(crate) mod system;
 pub(crate) mod trace;
+pub(crate) mod volume;

@@ -85,6 +85,9 @@ impl Engine {
         if record.host.read_only {
             return Err(Error::invalid("container rootfs is marked read-only"));
         }
+        if crate::volume::shown::is_read_only(&record.host, path) {
+            return Err(Error::invalid("mounted volume is marked read-only"));
+        }
         let owners = if to_user && !record.config.user.is_empty() {
             let mount = self
                 .images()
@@ -133,7 +136,14 @@ impl Engine {
         };
         let root = self.open_root(&cell).await?;
         let wanted = path.to_owned();
-        let done = blocking::run(move || find(&root, &wanted).and_then(work)).await;
+        let (engine, record, stopped) = (self.clone(), cell.record(), guard.is_some());
+        let done = blocking::run(move || {
+            if stopped {
+                engine.show_mounts(&root, &record);
+            }
+            find(&root, &wanted).and_then(work)
+        })
+        .await;
         drop(guard);
         done.map_err(|error| match error.errno {
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP => missing(path, typed),

@@ -8,10 +8,11 @@ use types::oci::image::ImageConfig;
 
 use super::cell::Cell;
 use super::record::{CONTAINERS, Config, Host, NAMES, Network, Record, STATES};
+use super::remove::Volumes;
 use super::state::State;
 use crate::config::Bridge;
 use crate::error::{Error, Result};
-use crate::{Engine, blocking, now_ns, to_its_end};
+use crate::{Engine, blocking, now_ns, to_its_end, volume};
 
 /// What a face asks for.
 #[derive(Clone, Debug)]
@@ -63,14 +64,16 @@ impl Engine {
             mut host,
             face,
         } = request;
+        let created_ns = now_ns();
         let image = self.image_for(&config.image)?;
-        let warnings = merge(&mut config, &image.config);
+        merge(&mut config, &image.config);
         if config.argv().is_empty() {
             return Err(Error::invalid("no command specified"));
         }
         if host.network == Network::Bridge && self.config().bridge == Bridge::None {
             host.network = Network::None;
         }
+        let wanted = self.plan_volumes(&mut config, &mut host, &image.config, created_ns)?;
         for bind in &host.binds {
             if !bind.create && !std::path::Path::new(&bind.source).exists() {
                 return Err(Error::invalid(format!(
@@ -96,7 +99,7 @@ impl Engine {
         let record = Record {
             id,
             name: name.clone(),
-            created_ns: now_ns(),
+            created_ns,
             image_id: image.id,
             config,
             host,
@@ -104,17 +107,40 @@ impl Engine {
             endpoint: None,
             face,
         };
-        let done = self.make_directory(&record).and_then(|()| {
-            self.meta().write(|txn| {
-                if let Some(owner) = txn.get(&NAMES, &name)? {
-                    return Err(name_conflict(&name, owner));
-                }
-                self.images().hold(txn, &record.snapshot)?;
-                txn.put(&NAMES, &name, &id)?;
-                txn.put(&CONTAINERS, &id.to_string(), &record)?;
-                txn.put(&STATES, &id.to_string(), &State::created())?;
-                Ok(())
-            })
+        let held = self
+            .volumes()
+            .locks
+            .lock(volume::mounts::names(&record.host));
+        let buried = wanted
+            .iter()
+            .try_for_each(|one| self.bury_doomed(&one.name));
+        let done = buried
+            .and_then(|()| self.make_directory(&record))
+            .and_then(|()| {
+                self.meta().write(|txn| {
+                    if let Some(owner) = txn.get(&NAMES, &name)? {
+                        return Err(name_conflict(&name, owner));
+                    }
+                    self.images().hold(txn, &record.snapshot)?;
+                    txn.put(&NAMES, &name, &id)?;
+                    txn.put(&CONTAINERS, &id.to_string(), &record)?;
+                    txn.put(&STATES, &id.to_string(), &State::created())?;
+                    Self::put_volumes(txn, &wanted)
+                })
+            });
+        let done = done.and_then(|new| match self.fill_volumes(&record) {
+            Ok(()) => Ok(new),
+            Err(error) => {
+                let (layers, _) = self.delete_records(&record, Volumes::Keep)?;
+                self.images().discard(layers)?;
+                self.take_volumes_back(&new);
+                Err(error)
+            }
+        });
+        drop(held);
+        let done = done.map(|new| {
+            new.iter()
+                .for_each(|one| self.volume_event(one, "create", &[]));
         });
         if let Err(error) = done {
             // After a disk error nobody knows whether the record is in the file: what belongs to it
@@ -126,7 +152,7 @@ impl Engine {
         }
         let cell = Cell::new(record, State::created());
         self.cells_mut(|cells| cells.insert(name, std::sync::Arc::clone(&cell)));
-        Ok((cell, warnings))
+        Ok((cell, Vec::new()))
     }
 
     /// Checks a name, or draws one; tells who has it already.
@@ -184,10 +210,10 @@ fn new_id() -> Result<ContainerId> {
 }
 
 /// What the request does not say, the image says (moby's rules: a new entrypoint drops the image's
-/// command). Returns what the user should know.
-fn merge(config: &mut Config, image: &ImageConfig) -> Vec<String> {
+/// command).
+fn merge(config: &mut Config, image: &ImageConfig) {
     let Some(defaults) = &image.config else {
-        return Vec::new();
+        return;
     };
     if config.user.is_empty() {
         config.user.clone_from(&defaults.user);
@@ -225,14 +251,6 @@ fn merge(config: &mut Config, image: &ImageConfig) -> Vec<String> {
     if config.stop_signal.is_empty() {
         config.stop_signal.clone_from(&defaults.stop_signal);
     }
-    if defaults.volumes.is_empty() {
-        return Vec::new();
-    }
-    let paths: Vec<&str> = defaults.volumes.keys().map(String::as_str).collect();
-    vec![format!(
-        "anonymous volumes are not built yet: {} of the image stays in the container's own layer",
-        paths.join(", ")
-    )]
 }
 
 #[cfg(test)]

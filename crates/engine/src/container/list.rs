@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub execs: Vec<String>,
     /// Its directory on the host.
     pub dir: std::path::PathBuf,
+    /// Where each of its volumes is on the host, in the order of the record's.
+    pub volumes: Vec<std::path::PathBuf>,
 }
 
 /// The processes of a container.
@@ -50,6 +52,12 @@ impl Engine {
             state: cell.state(),
             execs: cell.running_execs(),
             dir: self.layout().container(record.id),
+            volumes: record
+                .host
+                .volumes
+                .iter()
+                .map(|one| self.layout().volume_data(&one.name))
+                .collect(),
             record,
         }
     }

@@ -28,5 +28,6 @@ pub use exec::{Exec, ExecConfig, ExecState};
 pub use files::CommitRequest;
 pub use list::{Processes, Snapshot};
 pub use logs::{LogRequest, LogStream};
+pub use remove::Volumes;
 pub use spec::{MASKED_PATHS, READONLY_PATHS, capability_name};
 pub use wait::Waiting;

@@ -69,6 +69,8 @@ pub struct Config {
     pub stop_signal: String,
     /// How long `stop` waits, in seconds.
     pub stop_timeout_s: Option<i64>,
+    /// Where volumes are, whatever they are.
+    pub volumes: Vec<String>,
 }
 
 impl Config {
@@ -89,6 +91,10 @@ impl Config {
 pub struct Host {
     /// Directories and files of the host.
     pub binds: Vec<Bind>,
+    /// Its volumes.
+    pub volumes: Vec<crate::volume::VolumeMount>,
+    /// Containers whose volumes and directories it has too: `NAME[:ro|rw]`.
+    pub volumes_from: Vec<String>,
     /// Its network.
     pub network: Network,
     /// Where output goes.
@@ -158,6 +164,10 @@ pub struct Bind {
     pub create: bool,
     /// Without the mounts below it.
     pub non_recursive: bool,
+    /// Read-only without the mounts below it.
+    pub read_only_here: bool,
+    /// Read-only with all mounts below it, or not at all.
+    pub read_only_whole: bool,
 }
 
 /// Which network.

@@ -1,23 +1,34 @@
 //! `rm`, `rename`: a container leaves, or gets another name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cell::Cell;
 use super::create::{checked_name, name_conflict};
 use super::record::{CONTAINERS, NAMES, Record, STATES};
 use crate::error::{Error, Result};
+use crate::volume::{self, VolumeRecord};
 use crate::{Engine, blocking, to_its_end};
 use image::Garbage;
-use meta::Read;
+use meta::{Read, Txn};
+
+/// What becomes of the anonymous volumes of a container that goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Volumes {
+    /// They stay, for nobody in particular.
+    Keep,
+    /// Those that no other container names go too.
+    Remove,
+}
 
 impl Engine {
     /// Removes a container; a running one only by force.
-    pub async fn remove(&self, typed: &str, force: bool) -> Result<()> {
+    pub async fn remove(&self, typed: &str, force: bool, volumes: Volumes) -> Result<()> {
         let (engine, typed) = (self.clone(), typed.to_owned());
-        to_its_end(async move { engine.remove_whole(&typed, force).await }).await
+        to_its_end(async move { engine.remove_whole(&typed, force, volumes).await }).await
     }
 
-    async fn remove_whole(&self, typed: &str, force: bool) -> Result<()> {
+    async fn remove_whole(&self, typed: &str, force: bool, volumes: Volumes) -> Result<()> {
         let cell = self.find(typed)?;
         let _verb = cell.verb.lock().await;
         let state = cell.state();
@@ -39,7 +50,7 @@ impl Engine {
             }
             self.thaw_and_kill(&cell).await?;
         }
-        self.remove_locked(&cell).await
+        self.remove_locked(&cell, volumes).await
     }
 
     async fn thaw_and_kill(&self, cell: &Arc<Cell>) -> Result<()> {
@@ -53,24 +64,27 @@ impl Engine {
         self.kill_locked(cell).await
     }
 
-    pub(crate) async fn remove_locked(&self, cell: &Arc<Cell>) -> Result<()> {
+    pub(crate) async fn remove_locked(&self, cell: &Arc<Cell>, volumes: Volumes) -> Result<()> {
         if cell.state().removed {
             // It removed itself at its end.
             return Ok(());
         }
-        self.forget(cell).await
+        self.forget(cell, volumes).await
     }
 
     /// One commit takes the container out of the records; then everybody is told; the rest is
     /// cleaning.
-    pub(crate) async fn forget(&self, cell: &Arc<Cell>) -> Result<()> {
+    pub(crate) async fn forget(&self, cell: &Arc<Cell>, volumes: Volumes) -> Result<()> {
         self.make_room();
         // Before the address is given back: nothing may answer there any more.
         let _given_back_with_the_record = self.detach_network(cell);
         let record = cell.record();
         let engine = self.clone();
         let gone = Arc::clone(&record);
-        let layers = blocking::run(move || engine.delete_records(&gone)).await?;
+        let (layers, gone) = blocking::run(move || engine.delete_records(&gone, volumes)).await?;
+        for volume in &gone {
+            self.volume_event(volume, "destroy", &[]);
+        }
         self.cells_mut(|cells| cells.remove(cell.id));
         self.container_event(cell, "destroy", &[]);
         let mut state = cell.state();
@@ -89,30 +103,52 @@ impl Engine {
         Ok(())
     }
 
-    /// Returns the layers that go with the container: those of an image that was removed before.
-    fn delete_records(&self, record: &Record) -> Result<Garbage> {
-        self.meta().write(|txn| {
-            let id = record.id.to_string();
-            txn.delete(&CONTAINERS, &id)?;
-            txn.delete(&STATES, &id)?;
-            // The name as it is now: the record may be older than a rename.
-            for (name, owner) in txn.scan(&NAMES)? {
-                if owner == record.id {
-                    txn.delete(&NAMES, &name)?;
-                }
+    /// Returns what goes with the container: the layers of an image that was removed before, and
+    /// volumes, whose directories are gone already.
+    pub(super) fn delete_records(
+        &self,
+        record: &Record,
+        volumes: Volumes,
+    ) -> Result<(Garbage, Vec<VolumeRecord>)> {
+        let anonymous = match volumes {
+            Volumes::Keep => BTreeSet::new(),
+            Volumes::Remove => volume::mounts::anonymous(record).cloned().collect(),
+        };
+        let _held = self.volumes().locks.lock(anonymous);
+        let (garbage, gone) = self.meta().write(|txn| {
+            let garbage = self.delete_rows(txn, record)?;
+            let gone = match volumes {
+                Volumes::Keep => Vec::new(),
+                Volumes::Remove => Self::doom_anonymous(txn, record)?,
+            };
+            Ok::<_, Error>((garbage, gone))
+        })?;
+        let names: Vec<String> = gone.iter().map(|one| one.name.clone()).collect();
+        self.bury_all(&names);
+        Ok((garbage, gone))
+    }
+
+    fn delete_rows(&self, txn: &Txn<'_>, record: &Record) -> Result<Garbage> {
+        let id = record.id.to_string();
+        txn.delete(&CONTAINERS, &id)?;
+        txn.delete(&STATES, &id)?;
+        // The name as it is now: the record may be older than a rename.
+        for (name, owner) in txn.scan(&NAMES)? {
+            if owner == record.id {
+                txn.delete(&NAMES, &name)?;
             }
-            if let Some(endpoint) = &record.endpoint {
-                self.networks()
-                    .release(txn, endpoint)
-                    .map_err(|e| Error::internal("giving an address back", e))?;
-            }
-            if self.images().has(txn, record.image_id)? {
-                return Ok(Garbage::default());
-            }
-            let others = txn.scan(&CONTAINERS)?;
-            let snapshots = others.iter().map(|(_, other)| &other.snapshot);
-            Ok(self.images().collect(txn, snapshots)?)
-        })
+        }
+        if let Some(endpoint) = &record.endpoint {
+            self.networks()
+                .release(txn, endpoint)
+                .map_err(|e| Error::internal("giving an address back", e))?;
+        }
+        if self.images().has(txn, record.image_id)? {
+            return Ok(Garbage::default());
+        }
+        let others = txn.scan(&CONTAINERS)?;
+        let snapshots = others.iter().map(|(_, other)| &other.snapshot);
+        Ok(self.images().collect(txn, snapshots)?)
     }
 
     /// Gives a container another name.

@@ -114,7 +114,7 @@ impl Engine {
         if !state.status.is_running() {
             // `--rm` and ended, or never started: the daemon died before it could remove it.
             if state.status == Status::Exited
-                && let Err(error) = self.forget(cell).await
+                && let Err(error) = self.forget(cell, super::remove::Volumes::Remove).await
             {
                 tracing::warn!(%error, id = %cell.id, "removing a leftover container");
             }
@@ -179,6 +179,8 @@ impl Engine {
     /// Removes what no record owns: directories, cgroups and sockets that a killed daemon left.
     fn sweep(&self) -> Result<()> {
         self.sweep_containers()?;
+        self.recount_volumes();
+        self.sweep_volumes()?;
         Ok(self.images().sweep(&self.meta().read()?)?)
     }
 

@@ -92,6 +92,8 @@ pub(crate) struct Facts {
     pub(crate) cgroups_path: String,
     /// The container's directory on the host (hosts, hostname, resolv.conf).
     pub(crate) dir: String,
+    /// What shows the container its volumes.
+    pub(crate) volumes: Vec<SpecMount>,
     /// The host's own devices, for a privileged container.
     pub(crate) devices: Vec<Device>,
 }
@@ -278,7 +280,9 @@ fn default_mounts(host: &Host) -> Vec<SpecMount> {
 fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
     let mut all = default_mounts(host);
     let user = |path: &str| {
-        host.binds.iter().any(|bind| bind.target == path) || host.tmpfs.contains_key(path)
+        host.binds.iter().any(|bind| bind.target == path)
+            || host.tmpfs.contains_key(path)
+            || facts.volumes.iter().any(|one| one.destination == path)
     };
     all.retain(|mount| !user(&mount.destination));
     for (name, target) in [
@@ -311,10 +315,17 @@ fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
         source: bind.source.clone(),
         options: vec![
             if bind.non_recursive { "bind" } else { "rbind" }.to_owned(),
-            if bind.read_only { "ro" } else { "rw" }.to_owned(),
+            match (bind.read_only, bind.non_recursive || bind.read_only_here) {
+                (false, _) => "rw",
+                (true, true) => "ro",
+                // What is mounted below it can be written no more than itself.
+                (true, false) => "rro",
+            }
+            .to_owned(),
             if bind.propagation.is_empty() { "rprivate" } else { &bind.propagation }.to_owned(),
         ],
     }));
+    all.extend(facts.volumes.iter().cloned());
     // A mount never hides one that was asked for below it (stable: equal depths keep their order).
     all.sort_by_key(|mount| mount.destination.trim_end_matches('/').matches('/').count());
     all

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use shim::protocol::{self, Event, Exit, Reply, Request};
 use tokio::sync::mpsc;
 use types::ErrorKind;
+use types::oci::runtime::SpecMount;
 
 use super::cell::Cell;
 use super::record::{Log, Record};
+use super::remove::Volumes;
 use super::spec::{self, Facts};
 use super::state::{Status, start_failure};
 use crate::error::{Error, Result};
@@ -190,16 +192,33 @@ impl Engine {
         cell: &Arc<Cell>,
         record: &Arc<Record>,
     ) -> Result<(protocol::Create, Option<OwnedFd>)> {
+        let volumes = self.show_volumes(cell, record).await?;
         let netns = self.attach_network(cell, record).await?;
         let engine = self.clone();
         // As it is now: the network has put its endpoint in.
         let record = cell.record();
         let has_netns = netns.is_some();
-        let request = blocking::run(move || engine.request(&record, has_netns)).await?;
+        let request = blocking::run(move || engine.request(&record, volumes, has_netns)).await?;
         Ok((request, netns))
     }
 
-    fn request(&self, record: &Record, has_netns: bool) -> Result<protocol::Create> {
+    async fn show_volumes(&self, cell: &Arc<Cell>, record: &Arc<Record>) -> Result<Vec<SpecMount>> {
+        if record.host.volumes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let first = cell.state().started_ns.is_none();
+        let (engine, record) = (self.clone(), Arc::clone(record));
+        let mounts = blocking::run(move || engine.open_volumes(&record, first)).await?;
+        self.volumes_mounted(cell);
+        Ok(mounts)
+    }
+
+    fn request(
+        &self,
+        record: &Record,
+        volumes: Vec<SpecMount>,
+        has_netns: bool,
+    ) -> Result<protocol::Create> {
         let dir = self.layout().container(record.id);
         for bind in record.host.binds.iter().filter(|bind| bind.create) {
             std::fs::create_dir_all(&bind.source)
@@ -229,6 +248,7 @@ impl Engine {
             user: user.user,
             cgroups_path: self.cgroups_path(record.id),
             dir: dir.display().to_string(),
+            volumes,
             devices: if record.host.privileged {
                 super::user::host_devices()
             } else {
@@ -264,6 +284,7 @@ impl Engine {
         let message = format!("{message}{appended}");
         let endpoint = self.detach_network(cell);
         self.release_endpoint(cell, endpoint);
+        self.volumes_unmounted(cell);
         // Who attached before the start sees the end of its stream.
         cell.early
             .lock()
@@ -279,7 +300,7 @@ impl Engine {
             let cell = Arc::clone(cell);
             tokio::spawn(async move {
                 let _verb = cell.verb.lock().await;
-                engine.remove_locked(&cell).await
+                engine.remove_locked(&cell, Volumes::Remove).await
             });
         }
         let kind = if code == 128 {
@@ -363,9 +384,10 @@ impl Engine {
         ];
         if cell.record().host.auto_remove {
             cell.set_state(state);
+            self.volumes_unmounted(cell);
             self.container_event(cell, "die", &attributes);
             // Not under the verb's lock: `stop` and `rm -f` hold it while they wait for this end.
-            if let Err(error) = self.forget(cell).await {
+            if let Err(error) = self.forget(cell, Volumes::Remove).await {
                 tracing::error!(%error, id = %cell.id, "removing a container at its end");
             }
             self.clock().note("end: forget", cell.id, since);
@@ -377,6 +399,7 @@ impl Engine {
         // Before it may be started again: what is let go is this life's.
         let (endpoint, shim) = (self.detach_network(cell), cell.take_shim());
         cell.set_state(state);
+        self.volumes_unmounted(cell);
         self.container_event(cell, "die", &attributes);
         self.clock().note("end: record", cell.id, since);
         self.release_endpoint(cell, endpoint);

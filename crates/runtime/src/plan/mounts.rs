@@ -47,8 +47,12 @@ pub(crate) enum What {
         /// It shows a namespace of the container, so only init can make it.
         in_init: bool,
     },
-    /// A file or directory of the host.
-    Bind { source: CString, recursive: bool },
+    /// A file or directory of the host, or what is found beneath it.
+    Bind {
+        source: CString,
+        beneath: Option<CString>,
+        recursive: bool,
+    },
     /// The container's own control group.
     Cgroup,
 }
@@ -102,12 +106,14 @@ impl MountStep {
         let what = if let Some(recursive) = options.bind {
             What::Bind {
                 source: text("mount source", &mount.source)?,
+                beneath: options.beneath,
                 recursive,
             }
         } else {
             match mount.kind.as_str() {
                 "bind" => What::Bind {
                     source: text("mount source", &mount.source)?,
+                    beneath: options.beneath,
                     recursive: false,
                 },
                 "cgroup" | "cgroup2" => What::Cgroup,
@@ -163,9 +169,14 @@ pub(crate) fn propagation_of(word: &str) -> Option<(u64, bool)> {
     })
 }
 
+/// Our own option of a bind: the path that is looked up beneath the source, where links may lead
+/// about but not out.
+const BENEATH: &str = "wharf.beneath=";
+
 #[derive(Default)]
 struct Options {
     bind: Option<bool>,
+    beneath: Option<CString>,
     attributes: Attributes,
     recursive: Attributes,
     data: Vec<(CString, Option<CString>)>,
@@ -180,7 +191,9 @@ impl Options {
             // with these attributes".
             "" | "defaults" | "remount" | "async" | "nomand" | "loud" | "silent" => {}
             word => {
-                if let Some((set, clear)) = attribute(word) {
+                if let Some(path) = word.strip_prefix(BENEATH) {
+                    self.beneath = Some(text("mount option", path)?);
+                } else if let Some((set, clear)) = attribute(word) {
                     change(&mut self.attributes, set, clear);
                 } else if let Some((set, clear)) = word.strip_prefix('r').and_then(attribute) {
                     change(&mut self.recursive, set, clear);
@@ -283,6 +296,7 @@ mod tests {
             bind.what,
             What::Bind {
                 source: c"/src".to_owned(),
+                beneath: None,
                 recursive: true
             }
         );

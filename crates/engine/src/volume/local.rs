@@ -1,0 +1,321 @@
+//! The built-in driver's options `type`, `o` and `device`: a volume that shows another file system,
+//! as mount(8) would mount it. It is mounted at the volume's own directory while a container that
+//! runs, or is being filled, uses it; who uses it is known in memory only and counted anew at a start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::net::ToSocketAddrs;
+use std::sync::PoisonError;
+
+use types::ContainerId;
+
+use super::{VOLUMES, VolumeRecord};
+use crate::Engine;
+use crate::error::{Error, Result};
+use meta::Read;
+
+/// Words of `o` that are flags of mount(2), and whether they are taken away.
+#[rustfmt::skip]
+const FLAGS: [(&str, u64, bool); 30] = [
+    ("defaults", 0, false),
+    ("ro", 1, false), ("rw", 1, true),
+    ("nosuid", 2, false), ("suid", 2, true),
+    ("nodev", 4, false), ("dev", 4, true),
+    ("noexec", 8, false), ("exec", 8, true),
+    ("sync", 16, false), ("async", 16, true),
+    ("remount", 32, false),
+    ("mand", 64, false), ("nomand", 64, true),
+    ("dirsync", 128, false),
+    ("noatime", 1024, false), ("atime", 1024, true),
+    ("nodiratime", 2048, false), ("diratime", 2048, true),
+    ("bind", BIND, false), ("rbind", BIND | REC, false),
+    ("unbindable", 1 << 17, false), ("runbindable", 1 << 17 | REC, false),
+    ("private", 1 << 18, false), ("rprivate", 1 << 18 | REC, false),
+    ("slave", 1 << 19, false), ("rslave", 1 << 19 | REC, false),
+    ("shared", 1 << 20, false), ("rshared", 1 << 20 | REC, false),
+    ("relatime", 1 << 21, false),
+];
+const RDONLY: u64 = 1;
+const REMOUNT: u64 = 32;
+const BIND: u64 = 4096;
+const REC: u64 = 16384;
+/// Propagation is a call of its own.
+const PROPAGATION: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20;
+
+/// What mount(2) is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Call {
+    source: String,
+    kind: String,
+    flags: u64,
+    data: String,
+}
+
+/// Checks the options of a volume of the built-in driver; the messages are Docker's.
+pub(crate) fn check_options(options: &BTreeMap<String, String>) -> Result<()> {
+    let missing = |name: &str| Err(Error::invalid(format!("missing required option: {name:?}")));
+    let known = ["device", "o", "size", "type"];
+    if let Some(name) = options.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(Error::invalid(format!("invalid option: {name:?}")));
+    }
+    let has = |name: &str| options.contains_key(name);
+    if (has("type") || has("o")) && !has("device") {
+        return missing("device");
+    }
+    if (has("device") || has("o")) && !has("type") {
+        return missing("type");
+    }
+    if has("size") {
+        return Err(Error::invalid("quota size requested but no quota support"));
+    }
+    Ok(())
+}
+
+/// Decides what is mounted.
+fn call(options: &BTreeMap<String, String>) -> Call {
+    let text = |name: &str| options.get(name).cloned().unwrap_or_default();
+    let (mut flags, mut data) = (0, Vec::new());
+    let given = text("o");
+    for word in given.split(',').filter(|word| !word.is_empty()) {
+        match FLAGS.iter().find(|(known, ..)| *known == word) {
+            Some((_, flag, true)) => flags &= !flag,
+            Some((_, flag, false)) => flags |= flag,
+            None => data.push(word),
+        }
+    }
+    Call {
+        source: text("device"),
+        kind: text("type"),
+        flags,
+        data: data.join(","),
+    }
+}
+
+impl Call {
+    /// The kernel wants an address where a user may write a name.
+    fn resolve(mut self) -> Result<Self> {
+        if !self.kind.starts_with("nfs") {
+            return Ok(self);
+        }
+        let mut words: Vec<String> = self.data.split(',').map(str::to_owned).collect();
+        for word in &mut words {
+            let Some(host) = word.strip_prefix("addr=") else {
+                continue;
+            };
+            let found = (host, 0).to_socket_addrs().and_then(|mut all| {
+                all.next()
+                    .ok_or_else(|| std::io::Error::other("no such host"))
+            });
+            let found = found.map_err(|e| {
+                Error::internal(
+                    format_args!("error resolving passed in network volume address: lookup {host}"),
+                    e,
+                )
+            })?;
+            *word = format!("addr={}", found.ip());
+        }
+        self.data = words.join(",");
+        Ok(self)
+    }
+
+    fn apply(&self, target: &str) -> Result<()> {
+        let text = |text: &str| {
+            CString::new(text).map_err(|_| Error::invalid("a mount option has a NUL byte in it"))
+        };
+        let (source, at) = (text(&self.source)?, text(target)?);
+        let (kind, data) = (text(&self.kind)?, text(&self.data)?);
+        let done = || {
+            let plain = self.flags & !PROPAGATION;
+            sys::mount::mount_by_path(&source, &at, &kind, plain, &data)?;
+            if self.flags & PROPAGATION != 0 {
+                let flags = self.flags & (PROPAGATION | REC);
+                sys::mount::mount_by_path(c"", &at, c"", flags, c"")?;
+            }
+            // A bind is read-only only after a second call.
+            if plain & (BIND | RDONLY) == BIND | RDONLY {
+                sys::mount::mount_by_path(c"", &at, c"", plain | REMOUNT, c"")?;
+            }
+            Ok(())
+        };
+        done().map_err(|error: sys::Error| {
+            // Nothing may be there yet.
+            let _nothing_to_undo = sys::mount::detach(&at);
+            let mut what = format!("mount {}:{target}", self.source);
+            if self.flags != 0 {
+                what.push_str(&format!(", flags: {:#x}", self.flags));
+            }
+            if !self.data.is_empty() {
+                what.push_str(&format!(", data: {}", self.data));
+            }
+            let why = std::io::Error::from(error.errno).to_string();
+            let why = why
+                .split(" (os error")
+                .next()
+                .unwrap_or_default()
+                .to_lowercase();
+            Error::caused(
+                types::ErrorKind::Internal,
+                format!(
+                    "error while mounting volume '{target}': failed to mount local volume: {what}: \
+                     {why}"
+                ),
+                error,
+            )
+        })
+    }
+}
+
+impl Engine {
+    /// Makes sure that a volume which shows another file system does, for the sake of a container.
+    /// The caller holds the name.
+    pub(crate) fn use_volume(&self, name: &str, user: ContainerId) -> Result<()> {
+        let Some(record) = self.meta().read()?.get(&VOLUMES, name)? else {
+            return Err(super::absent(name));
+        };
+        if !is_elsewhere(&record) {
+            return Ok(());
+        }
+        if let Some(users) = self.mounted().get_mut(name) {
+            users.insert(user);
+            return Ok(());
+        }
+        let target = self.layout().volume_data(name).display().to_string();
+        call(&record.options).resolve()?.apply(&target)?;
+        // A server may be slow: nobody else waited meanwhile but for this name.
+        let users = BTreeSet::from([user]);
+        self.mounted().insert(name.to_owned(), users);
+        Ok(())
+    }
+
+    /// A container needs its volumes no longer: what nobody else needs is unmounted.
+    pub(crate) fn release_volumes(&self, names: &BTreeSet<String>, user: ContainerId) {
+        for name in names {
+            let mut mounted = self.mounted();
+            let Some(users) = mounted.get_mut(name) else {
+                continue;
+            };
+            users.remove(&user);
+            if users.is_empty() {
+                mounted.remove(name);
+                self.unmount_volume(name);
+            }
+        }
+    }
+
+    fn unmount_volume(&self, name: &str) {
+        let path = self.layout().volume_data(name);
+        let Ok(text) = CString::new(path.display().to_string()) else {
+            return;
+        };
+        if let Err(error) = sys::mount::detach(&text) {
+            tracing::warn!(%error, %name, "unmounting a volume");
+        }
+    }
+
+    /// At a start: counts who uses which, and unmounts what nobody uses.
+    pub(crate) fn recount_volumes(&self) {
+        let here = self.layout().volumes();
+        let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+        let names: BTreeSet<String> = points
+            .filter_map(|point| {
+                let rest = std::path::Path::new(point).strip_prefix(&here).ok()?;
+                Some(rest.iter().next()?.to_str()?.to_owned())
+            })
+            .collect();
+        let mut users: BTreeMap<String, BTreeSet<ContainerId>> = BTreeMap::new();
+        for cell in self.cells(crate::names::Cells::all) {
+            if cell.state().status.is_running() {
+                for volume in &cell.record().host.volumes {
+                    users
+                        .entry(volume.name.clone())
+                        .or_default()
+                        .insert(cell.id);
+                }
+            }
+        }
+        for name in names {
+            match users.remove(&name) {
+                Some(users) => drop(self.mounted().insert(name, users)),
+                None => self.unmount_volume(&name),
+            }
+        }
+    }
+
+    fn mounted(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeSet<ContainerId>>> {
+        self.volumes()
+            .mounted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells whether a volume shows something that is not in its directory.
+pub(crate) fn is_elsewhere(record: &VolumeRecord) -> bool {
+    record.options.contains_key("device")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_checked() {
+        let why = |pairs: &[(&str, &str)]| {
+            let done = check_options(&options(pairs));
+            done.err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert_eq!(why(&[]), "");
+        assert_eq!(why(&[("type", "tmpfs"), ("device", "tmpfs")]), "");
+        assert_eq!(
+            why(&[("type", "tmpfs")]),
+            "missing required option: \"device\""
+        );
+        assert_eq!(
+            why(&[("device", "/tmp")]),
+            "missing required option: \"type\""
+        );
+        assert_eq!(why(&[("foo", "bar")]), "invalid option: \"foo\"");
+        assert_eq!(
+            why(&[("size", "1m")]),
+            "quota size requested but no quota support"
+        );
+    }
+
+    #[test]
+    fn options_become_one_call() {
+        let made = call(&options(&[
+            ("type", "tmpfs"),
+            ("device", "tmpfs"),
+            ("o", "size=1m,nosuid,ro,rw,uid=5"),
+        ]));
+        assert_eq!(
+            made,
+            Call {
+                source: "tmpfs".to_owned(),
+                kind: "tmpfs".to_owned(),
+                flags: 2,
+                data: "size=1m,uid=5".to_owned(),
+            }
+        );
+        let bind = call(&options(&[
+            ("type", "none"),
+            ("device", "/a"),
+            ("o", "rbind,rslave"),
+        ]));
+        assert_eq!(bind.flags, 4096 | 16384 | 1 << 19);
+        let nfs = call(&options(&[
+            ("type", "nfs4"),
+            ("device", ":/x"),
+            ("o", "addr=127.0.0.1,rw"),
+        ]));
+        assert_eq!(nfs.resolve().unwrap().data, "addr=127.0.0.1");
+    }
+}
