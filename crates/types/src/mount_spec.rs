@@ -105,6 +105,11 @@ pub enum InvalidMount {
         "invalid volume specification: '{0}': invalid mount config for type \"{1}\": invalid specification: destination can't be '/'"
     )]
     RootTarget(String, &'static str),
+    /// `-v`: propagation is for directories of the host.
+    #[error(
+        "invalid volume specification: '{0}': invalid mount config for type \"volume\": field BindOptions must not be specified"
+    )]
+    BindOptions(String),
     /// `-v`: behind the second colon.
     #[error("invalid mode: {0}")]
     Mode(String),
@@ -182,6 +187,9 @@ impl MountSpec {
             return Err(InvalidMount::RootTarget(text.to_owned(), word));
         }
         spec.apply_mode(mode)?;
+        if spec.kind == MountKind::Volume && !spec.propagation.is_empty() {
+            return Err(InvalidMount::BindOptions(text.to_owned()));
+        }
         Ok(spec)
     }
 
@@ -192,9 +200,7 @@ impl MountSpec {
             let (class, fits) = match word {
                 "ro" | "rw" => (0, true),
                 "z" | "Z" => (1, true),
-                "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => {
-                    (2, self.kind == MountKind::Bind)
-                }
+                "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => (2, true),
                 "nocopy" => (3, self.kind == MountKind::Volume),
                 // For other systems; here they say nothing.
                 "consistent" | "cached" | "delegated" => (4, true),
@@ -423,7 +429,10 @@ mod tests {
             ("/a:/b:ro,rw", "invalid mode: ro,rw"),
             ("/a:/b:rshared,slave", "invalid mode: rshared,slave"),
             ("x:/y:z,Z", "invalid mode: z,Z"),
-            ("x:/y:rslave", "invalid mode: rslave"),
+            (
+                "x:/y:rslave",
+                "invalid volume specification: 'x:/y:rslave': invalid mount config for type \"volume\": field BindOptions must not be specified",
+            ),
             (
                 "/a:b",
                 "invalid volume specification: '/a:b': invalid mount config for type \"bind\": invalid mount path: 'b' mount path must be absolute",

@@ -365,7 +365,10 @@ case!(mounts_that_cannot_be, |e| {
             "Duplicate mount point: /a",
         ),
         (&["-v", "x1:/a:zz"], "invalid mode: zz"),
-        (&["-v", "x1:/a:rslave"], "invalid mode: rslave"),
+        (
+            &["-v", "x1:/a:rslave"],
+            "field BindOptions must not be specified",
+        ),
         (
             &["-v", "x1:/"],
             "invalid specification: destination can't be '/'",
