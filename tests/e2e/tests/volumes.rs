@@ -147,7 +147,10 @@ case!(data_outlives_its_containers, |e| {
     )
     .exits(1)
     .complains("Read-only file system");
-    assert_eq!(listed(e, &[&format!("name={name}")]), [name.clone()]);
+    assert_eq!(
+        listed(e, &[&format!("name={name}")]),
+        std::slice::from_ref(&name)
+    );
     e.cli(&["volume", "rm", &name]).exits(0);
 });
 
@@ -396,7 +399,7 @@ case!(lists_and_filters, |e| {
         .exits(0);
     let mine = format!("name={}", e.name("v"));
     assert_eq!(listed(e, &[&mine]), [one.clone(), two.clone()]);
-    assert_eq!(listed(e, &[&mine, "label=k=a"]), [one.clone()]);
+    assert_eq!(listed(e, &[&mine, "label=k=a"]), std::slice::from_ref(&one));
     assert_eq!(listed(e, &[&mine, "label=k", "driver=local"]).len(), 2);
     assert_eq!(listed(e, &[&mine, "driver=other"]), Vec::<String>::new());
     e.cli(&["volume", "ls", "--filter", &format!("name={one}")])
@@ -453,7 +456,7 @@ case!(prune, |e| {
         "{text}"
     );
     assert!(!text.ends_with(" 0B\n"), "{text}");
-    assert_eq!(listed(e, &["label=k"]), [other.clone()]);
+    assert_eq!(listed(e, &["label=k"]), std::slice::from_ref(&other));
     e.cli(&["volume", "prune", "-f", "--filter", "until=1h"])
         .exits(1)
         .complains("invalid filter 'until'");
