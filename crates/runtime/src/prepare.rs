@@ -158,30 +158,7 @@ fn source(
                 is_dir: true,
             })
         }
-        What::Bind {
-            source,
-            beneath,
-            recursive,
-        } => {
-            let tree = if *recursive {
-                Tree::CloneRecursive
-            } else {
-                Tree::Clone
-            };
-            let mount = match beneath {
-                None => mount::open_host_tree(source, tree),
-                Some(path) => root::open_host(source)
-                    .and_then(|base| root::find_beneath(base.as_fd(), path))
-                    .and_then(|found| mount::open_tree(found.as_fd(), c"", tree)),
-            };
-            let mount = mount.map_err(Failure::host(what))?;
-            init::change(mount.as_fd(), step.attributes, step.recursive)
-                .map_err(Failure::host(what))?;
-            let is_dir = root::kind(mount.as_fd())
-                .map_err(Failure::host(what))?
-                .is_dir;
-            Ok(Source::Made { mount, is_dir })
-        }
+        What::Bind { .. } => bind(step).map_err(Failure::host(what)),
         What::Cgroup if topology.is_unified() && plan.namespaces.new_cgroup => {
             Ok(Source::InInit(c"cgroup2".to_owned()))
         }
@@ -197,6 +174,34 @@ fn source(
             .map(Source::CgroupV1)
             .map_err(Failure::host(what)),
     }
+}
+
+/// Opens what of the host is shown, as the step wants it.
+fn bind(step: &MountStep) -> sys::Result<Source> {
+    let What::Bind {
+        source,
+        beneath,
+        recursive,
+    } = &step.what
+    else {
+        return Err(sys::Error::new("open_tree", Errno::INVAL));
+    };
+    let tree = if *recursive {
+        Tree::CloneRecursive
+    } else {
+        Tree::Clone
+    };
+    let mount = match beneath {
+        None => mount::open_host_tree(source, tree)?,
+        Some(path) => {
+            let base = root::open_host(source)?;
+            let found = root::find_beneath(base.as_fd(), path)?;
+            mount::open_tree(found.as_fd(), c"", tree)?
+        }
+    };
+    init::change(mount.as_fd(), step.attributes, step.recursive)?;
+    let is_dir = root::kind(mount.as_fd())?.is_dir;
+    Ok(Source::Made { mount, is_dir })
 }
 
 fn own_group(dir: BorrowedFd<'_>, step: &MountStep) -> sys::Result<OwnedFd> {
