@@ -162,7 +162,7 @@ fn check_mount(mount: &MountRequest) -> Result<()> {
     }
     let has_source = !mount.source.is_empty();
     match kind {
-        "bind" if !has_source => invalid("field Source must not be empty"),
+        "bind" | "image" if !has_source => invalid("field Source must not be empty"),
         "bind" => {
             let options = mount.bind_options.clone().unwrap_or_default();
             let word = options.propagation.as_str();
@@ -191,7 +191,6 @@ fn check_mount(mount: &MountRequest) -> Result<()> {
             Ok(())
         }
         "tmpfs" if has_source => invalid("field Source must not be specified"),
-        "image" if !has_source => invalid("field Source must not be empty"),
         "tmpfs" | "image" | "cluster" | "npipe" => Ok(()),
         _ => invalid("mount type unknown"),
     }

@@ -12,7 +12,9 @@ use super::remove::Volumes;
 use super::state::State;
 use crate::config::Bridge;
 use crate::error::{Error, Result};
-use crate::{Engine, blocking, now_ns, to_its_end, volume};
+use crate::volume::mounts::put_volumes;
+use crate::volume::{self, VolumeRecord};
+use crate::{Engine, blocking, now_ns, to_its_end};
 
 /// What a face asks for.
 #[derive(Clone, Debug)]
@@ -74,14 +76,7 @@ impl Engine {
             host.network = Network::None;
         }
         let wanted = self.plan_volumes(&mut config, &mut host, &image.config, created_ns)?;
-        for bind in &host.binds {
-            if !bind.create && !std::path::Path::new(&bind.source).exists() {
-                return Err(Error::invalid(format!(
-                    "invalid mount config for type \"bind\": bind source path does not exist: {}",
-                    bind.source
-                )));
-            }
-        }
+        check_sources(&host)?;
         let id = new_id()?;
         let (name, owner) = self.claim_name(name, id)?;
         if let Some(owner) = owner {
@@ -107,42 +102,7 @@ impl Engine {
             endpoint: None,
             face,
         };
-        let held = self
-            .volumes()
-            .locks
-            .lock(volume::mounts::names(&record.host));
-        let buried = wanted
-            .iter()
-            .try_for_each(|one| self.bury_doomed(&one.name));
-        let done = buried
-            .and_then(|()| self.make_directory(&record))
-            .and_then(|()| {
-                self.meta().write(|txn| {
-                    if let Some(owner) = txn.get(&NAMES, &name)? {
-                        return Err(name_conflict(&name, owner));
-                    }
-                    self.images().hold(txn, &record.snapshot)?;
-                    txn.put(&NAMES, &name, &id)?;
-                    txn.put(&CONTAINERS, &id.to_string(), &record)?;
-                    txn.put(&STATES, &id.to_string(), &State::created())?;
-                    Self::put_volumes(txn, &wanted)
-                })
-            });
-        let done = done.and_then(|new| match self.fill_volumes(&record) {
-            Ok(()) => Ok(new),
-            Err(error) => {
-                let (layers, _) = self.delete_records(&record, Volumes::Keep)?;
-                self.images().discard(layers)?;
-                self.take_volumes_back(&new);
-                Err(error)
-            }
-        });
-        drop(held);
-        let done = done.map(|new| {
-            new.iter()
-                .for_each(|one| self.volume_event(one, "create", &[]));
-        });
-        if let Err(error) = done {
+        if let Err(error) = self.commit_new(&record, &wanted) {
             // After a disk error nobody knows whether the record is in the file: what belongs to it
             // stays, and the next start keeps or sweeps all of it.
             if !self.meta().has_failed() {
@@ -153,6 +113,37 @@ impl Engine {
         let cell = Cell::new(record, State::created());
         self.cells_mut(|cells| cells.insert(name, std::sync::Arc::clone(&cell)));
         Ok((cell, Vec::new()))
+    }
+
+    /// Writes the rows of a container and of the volumes that come with it, and fills those.
+    fn commit_new(&self, record: &Record, wanted: &[VolumeRecord]) -> Result<()> {
+        let names = volume::mounts::names(&record.host);
+        let _held = self.volumes().locks.lock(names);
+        for volume in wanted {
+            self.bury_doomed(&volume.name)?;
+        }
+        self.make_directory(record)?;
+        let id = record.id.to_string();
+        let new = self.meta().write(|txn| {
+            if let Some(owner) = txn.get(&NAMES, &record.name)? {
+                return Err(name_conflict(&record.name, owner));
+            }
+            self.images().hold(txn, &record.snapshot)?;
+            txn.put(&NAMES, &record.name, &record.id)?;
+            txn.put(&CONTAINERS, &id, record)?;
+            txn.put(&STATES, &id, &State::created())?;
+            put_volumes(txn, wanted)
+        })?;
+        if let Err(error) = self.fill_volumes(record) {
+            let (layers, _) = self.delete_records(record, Volumes::Keep)?;
+            self.images().discard(layers)?;
+            self.take_volumes_back(&new);
+            return Err(error);
+        }
+        for volume in &new {
+            self.volume_event(volume, "create", &[]);
+        }
+        Ok(())
     }
 
     /// Checks a name, or draws one; tells who has it already.
@@ -179,6 +170,20 @@ impl Engine {
         }
         Ok((id.short(), None))
     }
+}
+
+/// What is not made when it is missing must be there.
+fn check_sources(host: &Host) -> Result<()> {
+    let missing = host
+        .binds
+        .iter()
+        .find(|bind| !bind.create && !std::path::Path::new(&bind.source).exists());
+    missing.map_or(Ok(()), |bind| {
+        Err(Error::invalid(format!(
+            "invalid mount config for type \"bind\": bind source path does not exist: {}",
+            bind.source
+        )))
+    })
 }
 
 /// Returns the name without slash, or Docker's sentence about it.

@@ -119,7 +119,7 @@ impl Engine {
             let garbage = self.delete_rows(txn, record)?;
             let gone = match volumes {
                 Volumes::Keep => Vec::new(),
-                Volumes::Remove => Self::doom_anonymous(txn, record)?,
+                Volumes::Remove => volume::mounts::doom_anonymous(txn, record)?,
             };
             Ok::<_, Error>((garbage, gone))
         })?;

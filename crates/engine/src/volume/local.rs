@@ -142,10 +142,10 @@ impl Call {
             let _nothing_to_undo = sys::mount::detach(&at);
             let mut what = format!("mount {}:{target}", self.source);
             if self.flags != 0 {
-                what.push_str(&format!(", flags: {:#x}", self.flags));
+                what = format!("{what}, flags: {:#x}", self.flags);
             }
             if !self.data.is_empty() {
-                what.push_str(&format!(", data: {}", self.data));
+                what = format!("{what}, data: {}", self.data);
             }
             let why = std::io::Error::from(error.errno).to_string();
             let why = why

@@ -106,6 +106,7 @@ impl Engine {
     }
 
     /// Checks what a volume to be is asked to be.
+    #[expect(clippy::unused_self, reason = "plugins belong to an engine")]
     pub(crate) fn check_volume(&self, wanted: &VolumeRecord) -> Result<()> {
         if !matches!(wanted.driver.as_str(), "" | LOCAL) {
             return Err(Error::not_found(format!(

@@ -173,19 +173,6 @@ impl Engine {
         Ok(wanted)
     }
 
-    /// Writes the rows of a container's volumes that are not there yet, and returns those. The caller
-    /// holds the names.
-    pub(crate) fn put_volumes(txn: &Txn<'_>, wanted: &[VolumeRecord]) -> Result<Vec<VolumeRecord>> {
-        let mut new = Vec::new();
-        for volume in wanted {
-            let (record, is_new) = put(txn, volume)?;
-            if is_new {
-                new.push(record);
-            }
-        }
-        Ok(new)
-    }
-
     /// Makes the directories of a new container's volumes, and fills the empty ones from its image.
     /// The caller holds the names.
     pub(crate) fn fill_volumes(&self, record: &Record) -> Result<()> {
@@ -367,27 +354,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the anonymous volumes of a container out that nobody else names, in the transaction that
-    /// took out its own record. Returns them.
-    pub(crate) fn doom_anonymous(txn: &Txn<'_>, record: &Record) -> Result<Vec<VolumeRecord>> {
-        let own: BTreeSet<&String> = anonymous(record).collect();
-        let mut gone = Vec::new();
-        if own.is_empty() {
-            return Ok(gone);
-        }
-        let users = users_of(txn)?;
-        for name in own {
-            if users.contains_key(name) {
-                continue;
-            }
-            if let Some(volume) = txn.get(&VOLUMES, name)? {
-                doom(txn, name)?;
-                gone.push(volume);
-            }
-        }
-        Ok(gone)
-    }
-
     /// Tells that a container's volumes are in use now.
     pub(crate) fn volumes_mounted(&self, cell: &Cell) {
         let id = cell.id.to_string();
@@ -411,6 +377,40 @@ impl Engine {
             self.volume_event(&of(volume), "unmount", &[("container", id.as_str())]);
         }
     }
+}
+
+/// Writes the rows of a container's volumes that are not there yet, and returns those. The caller
+/// holds the names.
+pub(crate) fn put_volumes(txn: &Txn<'_>, wanted: &[VolumeRecord]) -> Result<Vec<VolumeRecord>> {
+    let mut new = Vec::new();
+    for volume in wanted {
+        let (record, is_new) = put(txn, volume)?;
+        if is_new {
+            new.push(record);
+        }
+    }
+    Ok(new)
+}
+
+/// Takes the anonymous volumes of a container out that nobody else names, in the transaction that
+/// took out its own record. Returns them.
+pub(crate) fn doom_anonymous(txn: &Txn<'_>, record: &Record) -> Result<Vec<VolumeRecord>> {
+    let own: BTreeSet<&String> = anonymous(record).collect();
+    let mut gone = Vec::new();
+    if own.is_empty() {
+        return Ok(gone);
+    }
+    let users = users_of(txn)?;
+    for name in own {
+        if users.contains_key(name) {
+            continue;
+        }
+        if let Some(volume) = txn.get(&VOLUMES, name)? {
+            doom(txn, name)?;
+            gone.push(volume);
+        }
+    }
+    Ok(gone)
 }
 
 /// The names that go with a container when its volumes are to go too.
