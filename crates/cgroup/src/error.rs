@@ -26,6 +26,12 @@ pub enum Error {
         /// The directory.
         path: String,
     },
+    /// It was there, and is not empty.
+    #[error("container's cgroup is not empty: {path}")]
+    Occupied {
+        /// The directory.
+        path: String,
+    },
     /// Processes in it did not end, or sub-groups came back.
     #[error("cgroup {path} is still in use")]
     Busy {
@@ -91,9 +97,10 @@ impl Error {
             Self::Write { source, .. } if source.errno == sys::Errno::INVAL => {
                 ErrorKind::InvalidArgument
             }
-            Self::Exists { .. } | Self::Busy { .. } | Self::MemoryInUse { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::Exists { .. }
+            | Self::Occupied { .. }
+            | Self::Busy { .. }
+            | Self::MemoryInUse { .. } => ErrorKind::Conflict,
             Self::NotMounted
             | Self::NotFrozen { .. }
             | Self::Write { .. }
@@ -115,6 +122,7 @@ impl Error {
             | Self::NoController { .. }
             | Self::Path { .. }
             | Self::Exists { .. }
+            | Self::Occupied { .. }
             | Self::Busy { .. }
             | Self::NotFrozen { .. }
             | Self::MemoryInUse { .. }

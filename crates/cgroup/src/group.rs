@@ -76,6 +76,55 @@ impl Group {
         Ok(group)
     }
 
+    /// As [`Group::create`], but a group that is there already is taken where no process is in it: the
+    /// callers of a runtime make some of them.
+    pub fn create_or_take(topology: &Topology, path: &str) -> Result<Self> {
+        let path = checked(path)?;
+        let mut group = Self {
+            path,
+            places: Vec::new(),
+        };
+        for hierarchy in topology.hierarchies() {
+            match group.enter(hierarchy) {
+                Err(Error::Exists { .. }) => group.take(hierarchy)?,
+                Err(error) => {
+                    // The first failure is what the caller must hear about.
+                    drop(group.destroy());
+                    return Err(error);
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(group)
+    }
+
+    /// Opens a directory that is there, and makes it ready.
+    fn take(&mut self, hierarchy: &Hierarchy) -> Result<()> {
+        let directory = hierarchy.directory(&self.path);
+        let failed = |error| Error::kernel(directory.display())(error);
+        let dir = cgroupfs::open_dir(&directory).map_err(failed)?;
+        let inside = cgroupfs::read(dir.as_fd(), "cgroup.procs").map_err(failed)?;
+        if !inside.trim().is_empty() {
+            return Err(Error::Occupied {
+                path: directory.display().to_string(),
+            });
+        }
+        self.places.push(Place {
+            hierarchy: hierarchy.clone(),
+            dir,
+        });
+        self.ready(hierarchy).map_err(failed)
+    }
+
+    /// Lets tasks in: v2's controllers, v1's sets of processors.
+    fn ready(&self, hierarchy: &Hierarchy) -> sys::Result<()> {
+        match hierarchy.version {
+            Version::V2 => enable_controllers(hierarchy, &self.path),
+            Version::V1 if hierarchy.has("cpuset") => fill_cpuset(hierarchy, &self.path),
+            Version::V1 => Ok(()),
+        }
+    }
+
     /// Opens an existing group: wherever it has a directory.
     pub fn open(topology: &Topology, path: &str) -> Result<Self> {
         let path = checked(path)?;
@@ -197,12 +246,7 @@ impl Group {
             hierarchy: hierarchy.clone(),
             dir,
         });
-        match hierarchy.version {
-            Version::V2 => enable_controllers(hierarchy, &self.path),
-            Version::V1 if hierarchy.has("cpuset") => fill_cpuset(hierarchy, &self.path),
-            Version::V1 => Ok(()),
-        }
-        .map_err(failed)
+        self.ready(hierarchy).map_err(failed)
     }
 }
 

@@ -38,6 +38,15 @@ impl Hierarchy {
             .unwrap_or_default()
     }
 
+    /// The group this process is in, from the root of the mount; `/` where it lies outside.
+    pub fn below_mount(&self) -> &str {
+        let root = self.root.trim_end_matches('/');
+        match self.own.strip_prefix(root) {
+            Some(rest) if rest.starts_with('/') => rest,
+            _ => "/",
+        }
+    }
+
     /// Tells whether `controller` lives here.
     pub fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|own| own == controller)

@@ -1,6 +1,6 @@
 //! The parent's side of a new process: plan, prepare, clone, listen.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use sys::{Errno, namespace, pidfd};
 use types::oci::runtime::Spec;
 
 use crate::error::{Failure, Reason, unheard};
-use crate::handshake::{self, Message, Step};
+use crate::handshake::{self, Message, Pause, Step};
 use crate::init::{self, Stage, Way};
 use crate::plan::devices;
 use crate::plan::mounts::What;
@@ -105,17 +105,39 @@ impl Clock {
     }
 }
 
+/// What is otherwise when nobody of ours stays with the container.
+pub(crate) struct Alone<'a> {
+    /// Where init waits for its start.
+    pub(crate) gate: BorrowedFd<'a>,
+    /// Descriptors from 3 on that init keeps.
+    pub(crate) kept_fds: u32,
+    /// Changes the plan.
+    pub(crate) adjust: &'a dyn Fn(&mut Plan) -> Result<(), Failure>,
+    /// What is to be done when the namespaces exist, for a plan that pauses; with init's pid.
+    pub(crate) between: &'a dyn Fn(i32) -> Result<(), Failure>,
+}
+
 /// Makes cgroup, namespaces, mounts and init.
-pub(crate) fn create(request: &CreateRequest<'_>) -> Result<(Container, Child), Failure> {
+pub(crate) fn create(
+    request: &CreateRequest<'_>,
+    alone: Option<&Alone<'_>>,
+) -> Result<(Container, Child), Failure> {
     let proof = SingleThreaded::prove().map_err(Failure::Threads)?;
     let mut clock = Clock::start();
-    let facts = facts(request.netns.is_some())?;
+    let mut facts = facts(request.netns.is_some())?;
+    if let Some(alone) = alone {
+        facts.is_alone = true;
+        facts.kept_fds = alone.kept_fds;
+    }
     let mut plan = Plan::new(request.id, request.spec, facts)?;
+    if let Some(alone) = alone {
+        (alone.adjust)(&mut plan)?;
+    }
     clock.note("plan");
     let topology = topology()?;
-    let group = make_group(request.spec, topology)?;
+    let group = make_group(request.spec, topology, alone.is_some())?;
     clock.note("cgroup");
-    match create_in(proof, request, &mut plan, &group, &mut clock) {
+    match create_in(proof, (request, alone), &mut plan, &group, &mut clock) {
         Ok((root, init, child)) => {
             let container = Container {
                 id: request.id.to_owned(),
@@ -130,7 +152,10 @@ pub(crate) fn create(request: &CreateRequest<'_>) -> Result<(Container, Child), 
         }
         Err(failure) => {
             // The first failure is the one to hear about; a group that stays is found by the sweep.
-            unheard(group.kill());
+            // One that was there before may hold others' processes.
+            if alone.is_none() {
+                unheard(group.kill());
+            }
             unheard(group.destroy());
             Err(failure)
         }
@@ -156,7 +181,7 @@ struct Init {
 
 fn create_in(
     proof: SingleThreaded,
-    request: &CreateRequest<'_>,
+    (request, alone): (&CreateRequest<'_>, Option<&Alone<'_>>),
     plan: &mut Plan,
     group: &Group,
     clock: &mut Clock,
@@ -185,13 +210,18 @@ fn create_in(
                 streams,
                 terminal,
                 parent,
+                gate: alone.map(|alone| alone.gate),
                 since,
             },
         )
     })?;
     drop(pid_namespace);
     clock.note("clone");
-    let born = born_or_dead(born, clock, |step, item, reason| {
+    let pauses = |pause: Pause, pid: i32| match (pause, alone) {
+        (Pause::Namespaces, Some(alone)) => (alone.between)(pid),
+        _ => Ok(()),
+    };
+    let born = born_or_dead(born, clock, pauses, |step, item, reason| {
         Failure::of_init(plan, step, item, reason)
     })?;
     let console = prepared.console.map(|pair| pair.master);
@@ -238,10 +268,12 @@ pub(crate) fn facts(has_netns: bool) -> Result<Facts, Failure> {
         capabilities: own.permitted,
         has_kcore: sys::root::kind_at(c"/proc/kcore").is_ok(),
         has_netns,
+        is_alone: false,
+        kept_fds: 0,
     })
 }
 
-fn make_group(spec: &Spec, topology: &Topology) -> Result<Group, Failure> {
+fn make_group(spec: &Spec, topology: &Topology, may_exist: bool) -> Result<Group, Failure> {
     let linux = spec.linux.as_ref();
     let path = linux
         .map(|linux| linux.cgroups_path.as_str())
@@ -254,7 +286,11 @@ fn make_group(spec: &Spec, topology: &Topology) -> Result<Group, Failure> {
         .and_then(|linux| linux.resources.as_ref())
         .unwrap_or(&default);
     let (writes, _warnings) = cgroup::plan(&devices::with_default_rules(resources), topology)?;
-    let group = Group::create(topology, path)?;
+    let group = if may_exist {
+        Group::create_or_take(topology, path)?
+    } else {
+        Group::create(topology, path)?
+    };
     match group.apply(&writes) {
         Ok(()) => Ok(group),
         Err(error) => {
@@ -399,17 +435,28 @@ fn is_refused(errno: Errno) -> bool {
 pub(crate) fn born_or_dead(
     mut born: Born,
     clock: &mut Clock,
+    pauses: impl Fn(Pause, i32) -> Result<(), Failure>,
     failure: impl FnOnce(Step, usize, Reason) -> Failure,
 ) -> Result<Born, Failure> {
     let mut packet = [0; handshake::LEN];
-    let word = match born.line().read_exact(&mut packet) {
-        Ok(()) => handshake::decode(&packet),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            return Err(Failure::Silent(PATIENCE));
-        }
-        Err(_) => None,
+    let word = loop {
+        let word = match born.line().read_exact(&mut packet) {
+            Ok(()) => handshake::decode(&packet),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                return Err(Failure::Silent(PATIENCE));
+            }
+            Err(_) => None,
+        };
+        let Some(Message::Pause(why)) = word else {
+            break word;
+        };
+        pauses(why, born.pid)?;
+        // One that is gone is heard of at the next word.
+        unheard(born.line().write_all(&[1]));
     };
     match word {
+        // The loop above ends with another word.
+        Some(Message::Pause(_)) => Err(Failure::Died("container init waits".to_owned())),
         Some(Message::Ready(at_us)) => {
             clock.note_child(at_us);
             Ok(born)

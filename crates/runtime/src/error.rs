@@ -81,6 +81,9 @@ pub enum Failure {
         /// Why.
         words: String,
     },
+    /// A hook in the runtime's namespaces.
+    #[error("unable to start container process: error during container init: {0}")]
+    Hook(String),
     /// Init ended without a word.
     #[error("unable to start container process: error during container init: {0}")]
     Died(String),
@@ -115,7 +118,7 @@ impl From<cgroup::Error> for Failure {
 }
 
 /// A whole chain of causes: this text is the only thing that leaves the process.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -159,6 +162,7 @@ impl Failure {
             | Self::Host { .. }
             | Self::Init { .. }
             | Self::Died(_)
+            | Self::Hook(_)
             | Self::Silent(_) => ErrorKind::Internal,
         }
     }
@@ -191,6 +195,11 @@ impl Failure {
                 Some(sysctl) => format!("write sysctl key {}", sysctl.name),
                 None => "open procfs".to_owned(),
             },
+            Step::Hook => {
+                return Self::Died(format!(
+                    "error running createContainer hook #{item}: it failed, as it said on stderr"
+                ));
+            }
             Step::Masked => path("can't mask path", plan.masked.get(item)),
             Step::Readonly => path("can't make read-only path", plan.readonly.get(item)),
             step => return Self::of_process(&plan.process, step, item, reason),

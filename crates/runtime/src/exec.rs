@@ -14,18 +14,29 @@ use crate::init::{self, Stage};
 use crate::plan::process::ProcessPlan;
 use crate::{Child, Container, Stdio, home};
 
+/// How the command line asks for an additional process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) is_alone: bool,
+    pub(crate) kept_fds: u32,
+    pub(crate) ignore_paused: bool,
+}
+
 /// Starts `process` in `container`; returns when it became its program.
 pub(crate) fn exec(
     container: &Container,
     process: &Process,
     stdio: &Stdio,
+    manner: Manner,
 ) -> Result<Child, Failure> {
     let proof = SingleThreaded::prove().map_err(Failure::Threads)?;
     let mut clock = Clock::start();
-    if container.group.is_frozen()? {
+    if !manner.ignore_paused && container.group.is_frozen()? {
         return Err(Failure::Paused);
     }
-    let facts = create::facts(false)?;
+    let mut facts = create::facts(false)?;
+    facts.is_alone = manner.is_alone;
+    facts.kept_fds = manner.kept_fds;
     let mut plan = ProcessPlan::new(process, container.filter.clone(), facts)?;
     if !plan.has_home() {
         let home = home::of(container.root.as_fd(), plan.uid);
@@ -58,15 +69,19 @@ pub(crate) fn exec(
                 streams,
                 terminal,
                 parent,
+                gate: None,
                 since,
             },
         )
     })?;
     drop(detour);
     clock.note("clone");
-    let mut born = create::born_or_dead(born, &mut clock, |step, item, reason| {
-        Failure::of_process(&plan, step, item, reason)
-    })?;
+    let mut born = create::born_or_dead(
+        born,
+        &mut clock,
+        |_, _| Ok(()),
+        |step, item, reason| Failure::of_process(&plan, step, item, reason),
+    )?;
     go(born.line())?;
     clock.note("execve");
     let start_time = pidfd::start_time(born.pid)

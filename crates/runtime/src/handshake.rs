@@ -66,9 +66,28 @@ pub(crate) enum Step {
     Program,
     /// The message that all is ready.
     Ready,
+    /// Waiting for the parent's part.
+    Pause,
+    /// Ids of a user namespace.
+    Ids,
+    /// A hook in the container's namespaces.
+    Hook,
+    /// Scheduler, priority, personality.
+    Schedule,
+    /// The filter's listener.
+    Listener,
 }
 
-const STEPS: [Step; 27] = [
+/// What init waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// The ids of its user namespace.
+    Ids,
+    /// What the parent does when the namespaces exist: hooks.
+    Namespaces,
+}
+
+const STEPS: [Step; 32] = [
     Step::Begin,
     Step::Cgroup,
     Step::Join,
@@ -96,6 +115,11 @@ const STEPS: [Step; 27] = [
     Step::Cwd,
     Step::Program,
     Step::Ready,
+    Step::Pause,
+    Step::Ids,
+    Step::Hook,
+    Step::Schedule,
+    Step::Listener,
 ];
 
 /// A step that failed.
@@ -162,6 +186,8 @@ pub(crate) fn us(since: Instant) -> u32 {
 pub(crate) enum Message {
     /// All is done but execve; when each stretch was over.
     Ready([u32; STRETCHES.len()]),
+    /// It waits for a byte, before which the parent has something to do.
+    Pause(Pause),
     /// It failed: step, item, call and errno.
     Failed {
         step: Step,
@@ -177,6 +203,17 @@ pub(crate) fn ready(times: &Times) -> [u8; LEN] {
     for (place, at) in packet[4..].chunks_exact_mut(4).zip(times.at_us) {
         place.copy_from_slice(&at.to_le_bytes());
     }
+    packet
+}
+
+/// Encodes [`Message::Pause`].
+pub(crate) fn pause(why: Pause) -> [u8; LEN] {
+    let mut packet = [0; LEN];
+    packet[0] = 2;
+    packet[1] = match why {
+        Pause::Ids => 0,
+        Pause::Namespaces => 1,
+    };
     packet
 }
 
@@ -202,6 +239,13 @@ pub(crate) fn decode(packet: &[u8; LEN]) -> Option<Message> {
             *at = u32::from_le_bytes(place.try_into().ok()?);
         }
         return Some(Message::Ready(at_us));
+    }
+    if *kind == 2 {
+        return match *step {
+            0 => Some(Message::Pause(Pause::Ids)),
+            1 => Some(Message::Pause(Pause::Namespaces)),
+            _ => None,
+        };
     }
     let call = call.split(|byte| *byte == 0).next().unwrap_or_default();
     let errno = i32::from_le_bytes([*e0, *e1, *e2, *e3]);
@@ -251,6 +295,9 @@ mod tests {
                 errno: Errno::ACCESS,
             })
         );
+        for why in [Pause::Ids, Pause::Namespaces] {
+            assert_eq!(decode(&pause(why)), Some(Message::Pause(why)));
+        }
         let mut foreign = packet;
         foreign[1] = 200;
         assert_eq!(decode(&foreign), None);

@@ -7,11 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod command;
 mod create;
 mod error;
 mod exec;
 mod handshake;
 mod home;
+mod hooks;
 mod init;
 mod plan;
 mod prepare;
@@ -122,7 +124,7 @@ impl Container {
     /// Makes cgroup, namespaces, mounts and init, up to the point before execve. On failure
     /// nothing is left.
     pub fn create(request: CreateRequest<'_>) -> Result<(Self, Child)> {
-        let result = create::create(&request).map_err(Error::Create);
+        let result = create::create(&request, None).map_err(Error::Create);
         // The process has its own now, and a pipe must end when that ends.
         drop(request.stdio);
         result
@@ -137,7 +139,8 @@ impl Container {
 
     /// Starts an additional process; returns when it became its program.
     pub fn exec(&self, process: &Process, stdio: Stdio) -> Result<Child> {
-        let result = exec::exec(self, process, &stdio).map_err(Error::Exec);
+        let result =
+            exec::exec(self, process, &stdio, exec::Manner::default()).map_err(Error::Exec);
         drop(stdio);
         result
     }

@@ -139,6 +139,38 @@ pub fn die_with_parent() -> Result<()> {
     }
 }
 
+/// Takes [`die_with_parent`] back.
+pub fn outlive_parent() -> Result<()> {
+    failpoint::pass("outlive_parent")?;
+    // SAFETY: this option takes an integer.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0 as libc::c_ulong) } {
+        0 => Ok(()),
+        _ => Err(Error::last("outlive_parent")),
+    }
+}
+
+/// Becomes the program in the open file `file`; returns only what went wrong.
+pub fn execveat(file: BorrowedFd<'_>, args: &Strings, env: &Strings) -> Error {
+    if let Err(error) = failpoint::pass("execveat") {
+        return error;
+    }
+    let (argv, envp) = (args.pointers.as_ptr(), env.pointers.as_ptr());
+    let flags = libc::AT_EMPTY_PATH;
+    // SAFETY: both lists end with a null pointer and point into strings that their owners keep; the
+    // empty path means the file itself.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            argv,
+            envp,
+            flags,
+        )
+    };
+    Error::last("execveat")
+}
+
 /// Makes `fd` the standard stream `stream` (0, 1 or 2), to be kept through execve.
 pub fn set_stream(fd: BorrowedFd<'_>, stream: u8) -> Result<()> {
     failpoint::pass("dup2")?;

@@ -83,6 +83,17 @@ pub fn take_inherited(number: u8) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// Keeps the descriptor `number`, which was inherited, through execve. `EBADF`: it is not open.
+pub fn keep_on_exec(number: u32) -> Result<()> {
+    failpoint::pass("fcntl_setfd")?;
+    let number = i32::try_from(number).map_err(|_| Error::new("fcntl_setfd", Errno::BADF))?;
+    // SAFETY: fcntl with F_SETFD takes integers only.
+    match unsafe { libc::fcntl(number, libc::F_SETFD, 0) } {
+        0 => Ok(()),
+        _ => Err(Error::last("fcntl_setfd")),
+    }
+}
+
 /// Marks every descriptor from `first` on as close-on-exec. `ENOSYS` before Linux 5.9, `EINVAL`
 /// before 5.11.
 pub fn close_on_exec_from(first: u32) -> Result<()> {

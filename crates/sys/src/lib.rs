@@ -16,6 +16,7 @@ pub mod durable;
 pub mod error;
 pub mod failpoint;
 pub mod fd;
+pub mod fifo;
 pub mod inotify;
 pub mod lsm;
 pub mod memory;

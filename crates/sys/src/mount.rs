@@ -204,12 +204,17 @@ pub fn move_onto(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
 
 /// Moves the detached mount `mount` onto the root of this mount namespace.
 pub fn move_onto_root(mount: BorrowedFd<'_>) -> Result<()> {
+    move_onto_path(mount, c"/")
+}
+
+/// Moves the detached mount `mount` onto a directory of the host, by its path.
+pub fn move_onto_path(mount: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     failpoint::pass("move_mount")?;
     rustix::mount::move_mount(
         mount,
         c"",
         CWD,
-        c"/",
+        path,
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
     )
     .map_err(|errno| Error::new("move_mount", errno))
@@ -243,6 +248,13 @@ pub fn detach(path: &CStr) -> Result<()> {
     failpoint::pass("umount2")?;
     rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
         .map_err(|errno| Error::new("umount2", errno))
+}
+
+/// Tells whether nothing can be written through the mount that `path` of the host lies in.
+pub fn is_read_only(path: &CStr) -> Result<bool> {
+    failpoint::pass("statvfs")?;
+    let found = rustix::fs::statvfs(path).map_err(|errno| Error::new("statvfs", errno))?;
+    Ok(found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// Tells the kind of file system (`statfs.f_type`).

@@ -234,6 +234,15 @@ pub fn pivot(root: BorrowedFd<'_>) -> Result<()> {
     rustix::process::chdir(c"/").map_err(failed)
 }
 
+/// Makes the directory that `root` names the root of this process alone: where pivot_root cannot be.
+pub fn change_root(root: BorrowedFd<'_>) -> Result<()> {
+    failpoint::pass("chroot")?;
+    let failed = |errno| Error::new("chroot", errno);
+    rustix::process::fchdir(root).map_err(failed)?;
+    rustix::process::chroot(c".").map_err(failed)?;
+    rustix::process::chdir(c"/").map_err(failed)
+}
+
 /// Changes the working directory.
 pub fn change_dir(path: &CStr) -> Result<()> {
     failpoint::pass("chdir")?;

@@ -146,6 +146,7 @@ impl SeccompProfile {
             architectures,
             flags: self.flags.clone(),
             syscalls,
+            ..Seccomp::default()
         })
     }
 }

@@ -54,6 +54,14 @@ fn main() -> ExitCode {
                 },
             )
         }
+        ("wharf-runc" | "runc" | "crun", _) => {
+            arm("runtime");
+            oci(name, &args)
+        }
+        ("wharf", Some("runtime")) => {
+            arm("runtime");
+            oci("wharf runtime", args.get(1..).unwrap_or_default())
+        }
         ("wharf", Some("rows")) => cli::print_rows(&daemon::operations()),
         (_, Some("daemon")) => {
             arm("daemon");
@@ -76,4 +84,14 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
+}
+
+/// The OCI runtime.
+fn oci(name: &str, args: &[OsString]) -> i32 {
+    runtime::command::main(&runtime::command::Call {
+        name,
+        args,
+        all: std::env::args_os().collect(),
+        env: std::env::vars_os().collect(),
+    })
 }

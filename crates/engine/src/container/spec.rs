@@ -117,6 +117,7 @@ pub(crate) fn spec(record: &Record, facts: &Facts) -> Spec {
         mounts: mounts(host, facts),
         annotations: std::collections::BTreeMap::default(),
         linux: Some(linux(host, facts)),
+        ..Spec::default()
     }
 }
 
@@ -159,6 +160,7 @@ pub(crate) fn process(config: &Config, host: &Host, facts: &Facts) -> Process {
         no_new_privileges: host.no_new_privileges,
         apparmor_profile: String::new(),
         oom_score_adj: host.oom_score_adj,
+        ..Process::default()
     }
 }
 
@@ -230,6 +232,7 @@ fn mount(kind: &str, destination: &str, options: &[&str]) -> SpecMount {
         kind: kind.to_owned(),
         source: kind.to_owned(),
         options: options.iter().map(|&option| option.to_owned()).collect(),
+        ..SpecMount::default()
     }
 }
 
@@ -296,6 +299,7 @@ fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
                 kind: "bind".to_owned(),
                 source: format!("{}/{name}", facts.dir),
                 options: vec!["rbind".to_owned(), "rprivate".to_owned()],
+                ..SpecMount::default()
             });
         }
     }
@@ -324,6 +328,7 @@ fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
             .to_owned(),
             if bind.propagation.is_empty() { "rprivate" } else { &bind.propagation }.to_owned(),
         ],
+        ..SpecMount::default()
     }));
     all.extend(facts.volumes.iter().cloned());
     // A mount never hides one that was asked for below it (stable: equal depths keep their order).
@@ -376,7 +381,7 @@ fn linux(host: &Host, facts: &Facts) -> Linux {
         seccomp,
         masked_paths: paths(&MASKED_PATHS),
         readonly_paths: paths(&READONLY_PATHS),
-        rootfs_propagation: String::new(),
+        ..Linux::default()
     }
 }
 

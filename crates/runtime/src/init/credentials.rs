@@ -10,11 +10,12 @@ use crate::plan::process::ProcessPlan;
 /// The number of capabilities that a set can hold.
 const CAPABILITY_NUMBERS: u32 = 64;
 
-/// Limits, before the user changes: a hard limit that may not be raised stays as it is.
+/// Limits, before the user changes: a hard limit that may not be raised stays as it is, unless the
+/// caller wants to hear of that.
 pub(super) fn set_limits(process: &ProcessPlan) -> Done {
     for (item, limit) in process.limits.iter().enumerate() {
         let done = match sys::sched::set_limit(*limit) {
-            Err(error) if error.errno == Errno::PERM => {
+            Err(error) if error.errno == Errno::PERM && !process.is_alone => {
                 sys::sched::limit(limit.resource).and_then(|now| {
                     let hard = limit.hard.min(now.hard);
                     sys::sched::set_limit(Limit {

@@ -10,13 +10,17 @@ mod rootfs;
 pub(crate) use rootfs::change;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::Instant;
 
 use sys::{Errno, clone, namespace};
+use types::oci::runtime::Hook;
 
-use crate::handshake::{self, Failed, Step, Stretch, Times};
-use crate::plan::Plan;
+use crate::error::unheard;
+use crate::handshake::{self, Failed, Pause, Step, Stretch, Times};
+use crate::hooks;
 use crate::plan::process::ProcessPlan;
+use crate::plan::{InnerHooks, Plan};
 use crate::prepare::Prepared;
 
 /// Result of a step.
@@ -32,6 +36,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) terminal: bool,
     /// To the parent.
     pub(crate) parent: BorrowedFd<'a>,
+    /// Where it waits for the word to go when the parent does not stay.
+    pub(crate) gate: Option<BorrowedFd<'a>>,
     /// When the parent began.
     pub(crate) since: Instant,
 }
@@ -60,7 +66,7 @@ impl<T> At<T> for sys::Result<T> {
 pub(crate) fn run(plan: &Plan, prepared: &Prepared, stage: &Stage<'_>) -> ! {
     let mut times = Times::since(stage.since);
     let place = container(plan, prepared, stage, &mut times);
-    finish(place, &plan.process, stage, &times)
+    finish(place, &plan.process, stage, &times, &plan.hooks)
 }
 
 /// An additional process in namespaces `kinds` of `init`.
@@ -72,7 +78,7 @@ pub(crate) fn run_exec(
 ) -> ! {
     let mut times = Times::since(stage.since);
     let place = additional(process, init, kinds, stage, &mut times);
-    finish(place, process, stage, &times)
+    finish(place, process, stage, &times, &InnerHooks::default())
 }
 
 fn container(
@@ -90,12 +96,18 @@ fn container(
     for (item, (kind, file)) in prepared.join.iter().enumerate() {
         namespace::enter(file, *kind).at(Step::Join, item)?;
     }
-    sys::credentials::join_session_keyring(&plan.keyring).at(Step::Keyring, 0)?;
+    if let Some(keyring) = &plan.keyring {
+        sys::credentials::join_session_keyring(keyring).at(Step::Keyring, 0)?;
+    }
     if plan.needs_loopback() {
         namespace::loopback_up().at(Step::Loopback, 0)?;
     }
+    if plan.pauses {
+        pause(stage, Pause::Namespaces)?;
+    }
     times.note(Stretch::Namespaces);
     rootfs::build(plan, prepared)?;
+    run_hooks(&plan.hooks.create_container, &plan.hooks)?;
     times.note(Stretch::Mounts);
     set_streams(&plan.process, stage)?;
     rootfs::finish(plan, prepared)?;
@@ -163,7 +175,11 @@ fn set_streams(process: &ProcessPlan, stage: &Stage<'_>) -> Done {
     if stage.terminal {
         sys::tty::set_controlling(stage.streams[0]).at(Step::Console, 0)?;
     }
-    sys::fd::close_on_exec_from(3).at(Step::Streams, 3)
+    sys::fd::close_on_exec_from(3).at(Step::Streams, 3)?;
+    for number in 3..3_u32.saturating_add(process.kept_fds) {
+        sys::fd::keep_on_exec(number).at(Step::Streams, 4)?;
+    }
+    Ok(())
 }
 
 /// Sockets and read-only file systems keep their owner.
@@ -186,14 +202,28 @@ fn become_user(process: &ProcessPlan) -> Done<usize> {
     credentials::set_user(process)?;
     sys::root::change_dir(&process.cwd.path).at(Step::Cwd, 0)?;
     sys::root::check_cwd().at(Step::Cwd, 1)?;
-    // The change of user cleared it.
-    clone::die_with_parent().at(Step::User, 1)?;
+    if process.is_alone {
+        clone::outlive_parent().at(Step::User, 1)?;
+    } else {
+        // The change of user cleared it.
+        clone::die_with_parent().at(Step::User, 1)?;
+    }
     program::find(process)
 }
 
-fn finish(place: Done<usize>, process: &ProcessPlan, stage: &Stage<'_>, times: &Times) -> ! {
+fn finish(
+    place: Done<usize>,
+    process: &ProcessPlan,
+    stage: &Stage<'_>,
+    times: &Times,
+    hooks: &InnerHooks,
+) -> ! {
     match place.and_then(|place| wait(stage, times).map(|()| place)) {
         Ok(place) => {
+            if let Err(failed) = hooks::run(&hooks.start_container, &hooks.state, Path::new("/")) {
+                tell(stage.streams[2], &failed);
+                clone::exit(255)
+            }
             let failure = last(process, place);
             // The parent was told that all is well: now the container's own stderr is the place.
             say(stage.streams[2], process, place, failure);
@@ -212,11 +242,45 @@ fn finish(place: Done<usize>, process: &ProcessPlan, stage: &Stage<'_>, times: &
 /// Says ready, and waits for the word to go; the parent's end is the end.
 fn wait(stage: &Stage<'_>, times: &Times) -> Done {
     sys::fd::write_all(stage.parent, &handshake::ready(times)).at(Step::Ready, 0)?;
+    hear(stage.gate.unwrap_or(stage.parent))
+}
+
+/// Waits for one byte; the end is the end.
+fn hear(from: BorrowedFd<'_>) -> Done {
     let mut word = [0; 1];
-    match sys::fd::read(stage.parent, &mut word).at(Step::Ready, 1)? {
+    match sys::fd::read(from, &mut word).at(Step::Ready, 1)? {
         1 => Ok(()),
         _ => clone::exit(255),
     }
+}
+
+/// Waits until the parent has done its part.
+fn pause(stage: &Stage<'_>, why: Pause) -> Done {
+    sys::fd::write_all(stage.parent, &handshake::pause(why)).at(Step::Pause, 0)?;
+    hear(stage.parent)
+}
+
+/// Runs hooks in the container's namespaces. How one failed goes into the packet as a call and its
+/// status.
+fn run_hooks(list: &[Hook], hooks: &InnerHooks) -> Done {
+    for (item, hook) in list.iter().enumerate() {
+        if let Err(failed) = hooks::run_one(item, hook, &hooks.state, &hooks.cwd) {
+            tell(std::io::stderr().as_fd(), &failed);
+            let error = sys::Error::new("hook", Errno::CANCELED);
+            return Err(Failed {
+                step: Step::Hook,
+                item,
+                error,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What a hook said, where its user looks.
+fn tell(stderr: BorrowedFd<'_>, failed: &hooks::Failed) {
+    // Nobody else to tell when that fails.
+    unheard(sys::fd::write_all(stderr, format!("{failed}\n").as_bytes()));
 }
 
 fn last(process: &ProcessPlan, place: usize) -> sys::Error {

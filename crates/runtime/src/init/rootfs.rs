@@ -18,7 +18,11 @@ use crate::prepare::{CgroupView, Covers, Prepared, Source};
 pub(super) fn build(plan: &Plan, prepared: &Prepared) -> Done {
     let root = prepared.root.as_fd();
     mount::make_all_private().at(Step::Root, 0)?;
-    mount::move_onto_root(root).at(Step::Root, 1)?;
+    match &plan.root_place {
+        Some(path) => mount::move_onto_path(root, path),
+        None => mount::move_onto_root(root),
+    }
+    .at(Step::Root, 1)?;
     let mut proc = None;
     for (item, (step, source)) in plan.mounts.iter().zip(&prepared.mounts).enumerate() {
         let made = place(root, step, source).at(Step::Mount, item)?;
@@ -58,7 +62,11 @@ fn fill_dev(plan: &Plan, root: BorrowedFd<'_>) -> Done {
 /// Changes the root and covers what the container must not see or change.
 pub(super) fn finish(plan: &Plan, prepared: &Prepared) -> Done {
     let root = prepared.root.as_fd();
-    root::pivot(root).at(Step::Pivot, 0)?;
+    if plan.pivots {
+        root::pivot(root).at(Step::Pivot, 0)?;
+    } else {
+        root::change_root(root).at(Step::Pivot, 0)?;
+    }
     if let Some((kind, recursive)) = plan.root_propagation {
         let attributes = Attributes {
             propagation: kind,

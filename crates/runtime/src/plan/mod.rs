@@ -8,10 +8,11 @@ pub(crate) mod mounts;
 pub(crate) mod process;
 
 use std::ffi::CString;
+use std::path::PathBuf;
 
 use sys::namespace;
 use sys::root::Node;
-use types::oci::runtime::{Linux, Spec};
+use types::oci::runtime::{Hook, Linux, Spec};
 
 use self::mounts::{MountStep, Target};
 use self::process::{Filter, ProcessPlan};
@@ -25,6 +26,11 @@ pub(crate) struct Facts {
     pub(crate) has_kcore: bool,
     /// A network namespace comes as a descriptor.
     pub(crate) has_netns: bool,
+    /// Nobody of ours stays with the process: what is impossible is refused, not bent, and it
+    /// outlives its maker.
+    pub(crate) is_alone: bool,
+    /// Descriptors from 3 on that the process keeps.
+    pub(crate) kept_fds: u32,
 }
 
 /// Why a Spec cannot be obeyed.
@@ -88,8 +94,27 @@ pub(crate) struct Plan {
     pub(crate) sysctls: Vec<Sysctl>,
     pub(crate) masked: Vec<CString>,
     pub(crate) readonly: Vec<CString>,
-    pub(crate) keyring: CString,
+    /// None: it stays in its maker's.
+    pub(crate) keyring: Option<CString>,
+    /// Init waits for its parent once the namespaces exist.
+    pub(crate) pauses: bool,
+    /// By pivot_root; else by chroot.
+    pub(crate) pivots: bool,
+    /// Where the root is put among the host's files, for hooks to find; none: over `/`.
+    pub(crate) root_place: Option<CString>,
+    /// Hooks in the container's namespaces, and the state for them.
+    pub(crate) hooks: InnerHooks,
     pub(crate) process: ProcessPlan,
+}
+
+/// Hooks that init runs itself. They allocate: a child of a process with one thread may.
+#[derive(Debug, Default)]
+pub(crate) struct InnerHooks {
+    pub(crate) create_container: Vec<Hook>,
+    pub(crate) start_container: Vec<Hook>,
+    /// The container's state as they read it.
+    pub(crate) state: Vec<u8>,
+    pub(crate) cwd: PathBuf,
 }
 
 /// Which namespaces init gets.
@@ -169,7 +194,11 @@ impl Plan {
             sysctls: sysctls(linux, &namespaces, facts)?,
             masked: paths("masked path", &linux.masked_paths)?,
             readonly: paths("read-only path", &linux.readonly_paths)?,
-            keyring: text("id", &format!("_ses.{id}"))?,
+            keyring: Some(text("id", &format!("_ses.{id}"))?),
+            pauses: false,
+            pivots: true,
+            root_place: None,
+            hooks: InnerHooks::default(),
             process: ProcessPlan::new(process, filter, facts)?,
             mounts,
             namespaces,
@@ -209,6 +238,9 @@ impl Namespaces {
         self.new & kind != 0 || self.join.iter().any(|(joined, _)| *joined == kind)
     }
 }
+
+/// Words of namespaces that are known.
+pub(crate) const NAMESPACE_WORDS: [&str; 6] = ["cgroup", "ipc", "mount", "network", "pid", "uts"];
 
 fn namespace_kind(word: &str) -> Result<u64, Invalid> {
     Ok(match word {
@@ -329,6 +361,8 @@ mod tests {
         capabilities: u64::MAX,
         has_kcore: true,
         has_netns: false,
+        is_alone: false,
+        kept_fds: 0,
     };
 
     fn spec(text: &str) -> Spec {

@@ -187,9 +187,8 @@ impl Options {
         match word {
             "bind" => self.bind = Some(self.bind.unwrap_or(false)),
             "rbind" => self.bind = Some(true),
-            // Words that ask for what is so anyway; `remount` of a bind is how others say "and
-            // with these attributes".
-            "" | "defaults" | "remount" | "async" | "nomand" | "loud" | "silent" => {}
+            "" => {}
+            word if PLAIN.contains(&word) => {}
             word => {
                 if let Some(path) = word.strip_prefix(BENEATH) {
                     self.beneath = Some(text("mount option", path)?);
@@ -231,25 +230,53 @@ fn change(attributes: &mut Attributes, set: u64, clear: u64) {
 
 /// What an option sets and clears (mount(8)); the access time choice is a number, so all of it is
 /// cleared before a part is set.
+const ATTRIBUTES: [(&str, u64, u64); 18] = [
+    ("ro", attr::RDONLY, 0),
+    ("rw", 0, attr::RDONLY),
+    ("nosuid", attr::NOSUID, 0),
+    ("suid", 0, attr::NOSUID),
+    ("nodev", attr::NODEV, 0),
+    ("dev", 0, attr::NODEV),
+    ("noexec", attr::NOEXEC, 0),
+    ("exec", 0, attr::NOEXEC),
+    ("nodiratime", attr::NODIRATIME, 0),
+    ("diratime", 0, attr::NODIRATIME),
+    ("nosymfollow", attr::NOSYMFOLLOW, 0),
+    ("symfollow", 0, attr::NOSYMFOLLOW),
+    ("relatime", attr::RELATIME, attr::ATIME),
+    ("atime", attr::RELATIME, attr::ATIME),
+    ("nostrictatime", attr::RELATIME, attr::ATIME),
+    ("noatime", attr::NOATIME, attr::ATIME),
+    ("strictatime", attr::STRICTATIME, attr::ATIME),
+    ("norelatime", attr::STRICTATIME, attr::ATIME),
+];
+
 fn attribute(word: &str) -> Option<(u64, u64)> {
-    Some(match word {
-        "ro" => (attr::RDONLY, 0),
-        "rw" => (0, attr::RDONLY),
-        "nosuid" => (attr::NOSUID, 0),
-        "suid" => (0, attr::NOSUID),
-        "nodev" => (attr::NODEV, 0),
-        "dev" => (0, attr::NODEV),
-        "noexec" => (attr::NOEXEC, 0),
-        "exec" => (0, attr::NOEXEC),
-        "nodiratime" => (attr::NODIRATIME, 0),
-        "diratime" => (0, attr::NODIRATIME),
-        "nosymfollow" => (attr::NOSYMFOLLOW, 0),
-        "symfollow" => (0, attr::NOSYMFOLLOW),
-        "relatime" | "atime" | "nostrictatime" => (attr::RELATIME, attr::ATIME),
-        "noatime" => (attr::NOATIME, attr::ATIME),
-        "strictatime" | "norelatime" => (attr::STRICTATIME, attr::ATIME),
-        _ => return None,
-    })
+    let found = ATTRIBUTES.iter().find(|(known, ..)| *known == word);
+    found.map(|(_, set, clear)| (*set, *clear))
+}
+
+/// Words that ask for what is so anyway; `remount` of a bind is how others say "and with these
+/// attributes".
+const PLAIN: [&str; 7] = [
+    "defaults", "remount", "async", "nomand", "loud", "silent", "bind",
+];
+
+/// All words that are read here, for those who ask; others go to the file system.
+pub(crate) fn option_words() -> Vec<String> {
+    let own = ATTRIBUTES.iter().map(|(word, ..)| *word);
+    let recursive = own.clone().map(|word| format!("r{word}"));
+    let propagation = ["private", "shared", "slave", "unbindable"];
+    let mut words: Vec<String> = own.map(str::to_owned).chain(recursive).collect();
+    words.extend(PLAIN.map(str::to_owned));
+    words.push("rbind".to_owned());
+    words.extend(
+        propagation
+            .iter()
+            .flat_map(|word| [(*word).to_owned(), format!("r{word}")]),
+    );
+    words.sort();
+    words
 }
 
 #[cfg(test)]
@@ -262,6 +289,7 @@ mod tests {
             kind: kind.to_owned(),
             source: source.to_owned(),
             options: options.iter().map(|&word| word.to_owned()).collect(),
+            ..SpecMount::default()
         })
         .unwrap()
     }

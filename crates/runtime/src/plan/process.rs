@@ -18,6 +18,10 @@ use crate::seccomp;
 #[derive(Debug)]
 pub(crate) struct ProcessPlan {
     pub(crate) terminal: bool,
+    /// See [`Facts`].
+    pub(crate) is_alone: bool,
+    /// See [`Facts`].
+    pub(crate) kept_fds: u32,
     /// Columns, rows.
     pub(crate) console_size: Option<(u16, u16)>,
     pub(crate) uid: u32,
@@ -88,6 +92,8 @@ impl ProcessPlan {
         };
         Ok(Self {
             terminal: process.terminal,
+            is_alone: facts.is_alone,
+            kept_fds: facts.kept_fds,
             console_size: process.console_size.map(|size| (size.width, size.height)),
             uid: process.user.uid,
             gid: process.user.gid,
@@ -222,7 +228,7 @@ impl CapabilityPlan {
 }
 
 /// Names in the order of their numbers (linux/capability.h).
-const CAPABILITIES: [&str; 41] = [
+pub(crate) const CAPABILITIES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",
@@ -324,6 +330,8 @@ mod tests {
         capabilities: u64::MAX,
         has_kcore: true,
         has_netns: false,
+        is_alone: false,
+        kept_fds: 0,
     };
 
     fn process(args: &[&str], env: &[&str]) -> Process {
@@ -386,6 +394,8 @@ mod tests {
             capabilities: 1,
             has_kcore: true,
             has_netns: false,
+            is_alone: false,
+            kept_fds: 0,
         };
         let plan = ProcessPlan::new(&process, None, facts).unwrap();
         assert_eq!(plan.capabilities.bounding, 1);

@@ -62,6 +62,7 @@ pub fn default_profile(capabilities: &[String]) -> Seccomp {
             .to_vec(),
         flags: Vec::new(),
         syscalls,
+        ..Seccomp::default()
     }
 }
 

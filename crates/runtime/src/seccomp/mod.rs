@@ -10,6 +10,7 @@ use sys::seccomp::Instruction;
 use types::oci::runtime::Seccomp;
 
 pub use default::{DEFAULT_CAPABILITIES, default_profile};
+pub(crate) use profile::ACTIONS;
 pub use profile::Invalid;
 
 /// Compiles a profile: the program, and flags for its load.

@@ -205,6 +205,18 @@ fn condition(arg: &SeccompArg) -> Result<Condition, Invalid> {
     })
 }
 
+/// Words of actions that are known.
+pub(crate) const ACTIONS: [&str; 8] = [
+    "SCMP_ACT_ALLOW",
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",
+    "SCMP_ACT_TRACE",
+    "SCMP_ACT_TRAP",
+];
+
 fn action(word: &str, errno: Option<u32>) -> Result<u32, Invalid> {
     let errno = errno.unwrap_or(EPERM) & 0xffff;
     Ok(match word {

@@ -85,6 +85,7 @@ impl Bundle {
             kind: "bind".to_owned(),
             source: source.to_owned(),
             options: options.iter().map(|&word| word.to_owned()).collect(),
+            ..SpecMount::default()
         });
     }
 

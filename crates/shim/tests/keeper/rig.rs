@@ -333,6 +333,7 @@ fn spec(id: &str, script: &str) -> Spec {
         kind: kind.to_owned(),
         source: kind.to_owned(),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
+        ..SpecMount::default()
     };
     Spec {
         oci_version: "1.2.1".to_owned(),

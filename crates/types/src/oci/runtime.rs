@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::limits::*;
+
 /// A container as the runtime is told about it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -29,6 +31,9 @@ pub struct Spec {
     /// Free words.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// Programs that run at turns of the container's life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// What only Linux has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linux: Option<Linux>,
@@ -65,6 +70,101 @@ pub struct Process {
     /// /proc/self/oom_score_adj.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
+    /// SELinux label.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub selinux_label: String,
+    /// sched_setattr(2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<Scheduler>,
+    /// ioprio_set(2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_priority: Option<IoPriority>,
+    /// On which processors an additional process runs.
+    #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
+    pub exec_cpu_affinity: Option<ExecCpuAffinity>,
+}
+
+/// How a process is scheduled (sched_setattr(2)).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scheduler {
+    /// `SCHED_OTHER`, `SCHED_FIFO`, …
+    pub policy: String,
+    /// Nice value of the policies that have one.
+    pub nice: i32,
+    /// Static priority of the real-time policies.
+    pub priority: i32,
+    /// `SCHED_FLAG_RESET_ON_FORK`, …
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// Nanoseconds of `SCHED_DEADLINE`.
+    pub runtime: u64,
+    /// Nanoseconds of `SCHED_DEADLINE`.
+    pub deadline: u64,
+    /// Nanoseconds of `SCHED_DEADLINE`.
+    pub period: u64,
+}
+
+/// How a process waits for disks (ioprio_set(2)).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IoPriority {
+    /// `IOPRIO_CLASS_RT`, `IOPRIO_CLASS_BE`, `IOPRIO_CLASS_IDLE`.
+    pub class: String,
+    /// 0-7.
+    pub priority: i32,
+}
+
+/// Processors for an additional process: lists such as `0-3,7`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExecCpuAffinity {
+    /// Before it enters the container's cgroup.
+    pub initial: String,
+    /// When its program starts.
+    #[serde(rename = "final")]
+    pub last: String,
+}
+
+/// Programs that run at turns of the container's life.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Hooks {
+    /// As `create_runtime`, and before it; kept for old programs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prestart: Vec<Hook>,
+    /// In the runtime's namespaces, when the container's exist.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub create_runtime: Vec<Hook>,
+    /// In the container's namespaces, before the change of root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub create_container: Vec<Hook>,
+    /// In the container, before its program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub start_container: Vec<Hook>,
+    /// In the runtime's namespaces, when the program runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub poststart: Vec<Hook>,
+    /// In the runtime's namespaces, when the container is gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub poststop: Vec<Hook>,
+}
+
+/// One program to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hook {
+    /// An absolute path.
+    pub path: String,
+    /// `argv`, with the program's name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// `NAME=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    /// Seconds until it is killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
 }
 
 /// Size of a terminal in characters.
@@ -152,6 +252,26 @@ pub struct SpecMount {
     /// Options as in fstab: `nosuid`, `rbind`, `ro`, `size=64m`, …
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// Users of a bind mount, as the container sees them.
+    #[serde(rename = "uidMappings", skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// Groups of a bind mount, as the container sees them.
+    #[serde(rename = "gidMappings", skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
+}
+
+/// A range of ids (user_namespaces(7)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IdMapping {
+    /// The first id in the container.
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    /// The first id outside.
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    /// How many.
+    pub size: u32,
 }
 
 /// What only Linux has.
@@ -185,6 +305,51 @@ pub struct Linux {
     /// Propagation of the root: `rprivate`, …
     #[serde(skip_serializing_if = "String::is_empty")]
     pub rootfs_propagation: String,
+    /// Users of a new user namespace.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// Groups of a new user namespace.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
+    /// How far the clocks `monotonic` and `boottime` of a new time namespace are ahead.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    /// personality(2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personality: Option<Personality>,
+    /// SELinux label of the mounts.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mount_label: String,
+    /// Intel's resource director; refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intel_rdt: Option<serde_json::Value>,
+    /// NUMA policy; refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<serde_json::Value>,
+    /// Links to move in; refused unless empty.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub net_devices: BTreeMap<String, serde_json::Value>,
+}
+
+/// A distance of clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TimeOffset {
+    /// Seconds.
+    pub secs: i64,
+    /// Nanoseconds.
+    pub nanosecs: u32,
+}
+
+/// Which system a process believes to run on (personality(2)).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Personality {
+    /// `LINUX` or `LINUX32`.
+    pub domain: String,
+    /// None are supported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
 }
 
 /// A namespace to make, or to join by path.
@@ -223,226 +388,6 @@ pub struct Device {
     pub gid: Option<u32>,
 }
 
-/// Limits of a cgroup. Absent or zero: not written; −1: unlimited.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Resources {
-    /// Device rules, last match wins.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub devices: Vec<DeviceRule>,
-    /// Memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Memory>,
-    /// CPU.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<Cpu>,
-    /// Processes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pids: Option<Pids>,
-    /// Block devices.
-    #[serde(rename = "blockIO", skip_serializing_if = "Option::is_none")]
-    pub block_io: Option<BlockIo>,
-    /// Huge pages.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub hugepage_limits: Vec<HugepageLimit>,
-    /// Tags of packets, v1 only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub network: Option<NetworkTags>,
-    /// RDMA devices by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub rdma: BTreeMap<String, RdmaLimit>,
-    /// cgroup v2 files by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub unified: BTreeMap<String, String>,
-}
-
-/// One rule of the device controller.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DeviceRule {
-    /// Allow or deny.
-    pub allow: bool,
-    /// `a`, `c` or `b`; empty is `a`.
-    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
-    pub kind: String,
-    /// Major; absent is any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub major: Option<i64>,
-    /// Minor; absent is any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub minor: Option<i64>,
-    /// Some of `rwm`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub access: String,
-}
-
-/// Memory limits in bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Memory {
-    /// Memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<i64>,
-    /// Memory and swap together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub swap: Option<i64>,
-    /// Soft limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reservation: Option<i64>,
-    /// 0-100, v1 only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub swappiness: Option<u64>,
-    /// v1 only.
-    #[serde(rename = "disableOOMKiller", skip_serializing_if = "Option::is_none")]
-    pub disable_oom_killer: Option<bool>,
-    /// Kernel memory; no kernel obeys it any more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kernel: Option<i64>,
-    /// TCP buffers; ignored like kernel memory.
-    #[serde(rename = "kernelTCP", skip_serializing_if = "Option::is_none")]
-    pub kernel_tcp: Option<i64>,
-}
-
-/// CPU limits; times in microseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Cpu {
-    /// Relative weight as v1 counts it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shares: Option<u64>,
-    /// Time per period.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quota: Option<i64>,
-    /// Length of a period.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub period: Option<u64>,
-    /// Unused time that may be saved up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub burst: Option<u64>,
-    /// Real-time tasks' time per period, v1 only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub realtime_runtime: Option<i64>,
-    /// Length of a period for real-time tasks, v1 only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub realtime_period: Option<u64>,
-    /// 1: runs only when nobody else wants to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub idle: Option<i64>,
-    /// CPUs: `0-2,4`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub cpus: String,
-    /// Memory nodes.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub mems: String,
-}
-
-/// Limit on processes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Pids {
-    /// At most this many; ≤ 0: unlimited.
-    pub limit: i64,
-}
-
-/// Limits on block devices.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct BlockIo {
-    /// Relative weight, 10-1000.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight: Option<u16>,
-    /// Weights per device.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub weight_device: Vec<WeightDevice>,
-    /// Bytes read per second.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub throttle_read_bps_device: Vec<ThrottleDevice>,
-    /// Bytes written per second.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub throttle_write_bps_device: Vec<ThrottleDevice>,
-    /// Reads per second.
-    #[serde(
-        rename = "throttleReadIOPSDevice",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub throttle_read_iops_device: Vec<ThrottleDevice>,
-    /// Writes per second.
-    #[serde(
-        rename = "throttleWriteIOPSDevice",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub throttle_write_iops_device: Vec<ThrottleDevice>,
-}
-
-/// Weight of one device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct WeightDevice {
-    /// Major number.
-    pub major: i64,
-    /// Minor number.
-    pub minor: i64,
-    /// 10-1000.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight: Option<u16>,
-}
-
-/// Rate of one device; 0 is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ThrottleDevice {
-    /// Major number.
-    pub major: i64,
-    /// Minor number.
-    pub minor: i64,
-    /// Bytes or operations per second.
-    pub rate: u64,
-}
-
-/// Limit on huge pages of one size.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct HugepageLimit {
-    /// `2MB`, `1GB`.
-    pub page_size: String,
-    /// Bytes.
-    pub limit: u64,
-}
-
-/// Tags that v1 puts on packets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct NetworkTags {
-    /// Class of traffic control.
-    #[serde(rename = "classID", skip_serializing_if = "Option::is_none")]
-    pub class_id: Option<u32>,
-    /// Priorities per interface.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub priorities: Vec<InterfacePriority>,
-}
-
-/// Priority of packets on one interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct InterfacePriority {
-    /// The interface.
-    pub name: String,
-    /// Its priority.
-    pub priority: u32,
-}
-
-/// Limit on one RDMA device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct RdmaLimit {
-    /// Handles.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hca_handles: Option<u32>,
-    /// Objects.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hca_objects: Option<u32>,
-}
-
 /// System call filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -461,6 +406,12 @@ pub struct Seccomp {
     /// Rules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub syscalls: Vec<SeccompRule>,
+    /// The socket that the descriptor of `SCMP_ACT_NOTIFY` is sent to.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub listener_path: String,
+    /// Goes there with it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub listener_metadata: String,
 }
 
 /// What happens to some system calls.
