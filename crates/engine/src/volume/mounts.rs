@@ -300,6 +300,7 @@ impl Engine {
                     .display()
                     .to_string(),
                 options: self.volume_options(volume)?,
+                ..SpecMount::default()
             });
         }
         Ok(mounts)
