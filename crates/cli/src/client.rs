@@ -39,6 +39,8 @@ pub(crate) type Produce<'a> = dyn FnMut(&mut dyn Write) -> io::Result<()> + 'a;
 /// A request's body.
 enum Body<'a> {
     Empty,
+    /// None, but credentials for the registry that the daemon shall talk to.
+    Shown(&'a str),
     Json(&'a [u8]),
     Produce(&'a str, &'a mut Produce<'a>),
     Upgrade(&'a [u8]),
@@ -101,6 +103,19 @@ impl Client {
     /// Sends a request and leaves the body of the answer to be read; the connection is its own.
     pub(crate) fn stream(&mut self, method: &str, path: &str) -> Result<Response> {
         self.send(method, path, &mut Body::Empty)
+    }
+
+    /// As [`Client::stream`], with credentials for a registry.
+    pub(crate) fn stream_shown(
+        &mut self,
+        method: &str,
+        path: &str,
+        credentials: Option<&str>,
+    ) -> Result<Response> {
+        match credentials {
+            Some(credentials) => self.send(method, path, &mut Body::Shown(credentials)),
+            None => self.stream(method, path),
+        }
     }
 
     /// As [`Client::stream`], with a document.
@@ -181,7 +196,9 @@ impl Client {
             }
             let error = refusal(response);
             match (&error, &body) {
-                (Error::Daemon { message, .. }, Body::Empty | Body::Json(_)) if !self.pinned => {
+                (Error::Daemon { message, .. }, Body::Empty | Body::Shown(_) | Body::Json(_))
+                    if !self.pinned =>
+                {
                     // An older daemon says which version it speaks: no ping is needed before.
                     match spoken_version(message).filter(|version| *version < self.version) {
                         Some(version) => self.version = version,
@@ -283,6 +300,10 @@ impl Client {
         let mut text =
             format!("{method} {prefix}{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: wharf\r\n");
         match body {
+            Body::Shown(credentials) => append(
+                &mut text,
+                format_args!("Content-Length: 0\r\nX-Registry-Auth: {credentials}\r\n"),
+            ),
             Body::Empty if method == "POST" => text.push_str("Content-Length: 0\r\n"),
             Body::Empty => {}
             Body::Json(body) => append(
@@ -316,7 +337,7 @@ impl Client {
 
 fn write_request(connection: &mut Connection, head: &[u8], body: &mut Body<'_>) -> io::Result<()> {
     match body {
-        Body::Empty => connection.socket.write_all(head),
+        Body::Empty | Body::Shown(_) => connection.socket.write_all(head),
         Body::Json(body) | Body::Upgrade(body) => {
             connection.socket.write_all(&[head, body].concat())
         }

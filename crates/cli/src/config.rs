@@ -18,6 +18,8 @@ pub(crate) struct Config {
     pub(crate) default_host: bool,
     /// `DOCKER_API_VERSION`: no negotiation.
     pub(crate) api_version: Option<ApiVersion>,
+    /// `--config`: where config.json lies.
+    pub(crate) credentials_dir: Option<PathBuf>,
     /// Every variable, for `-e NAME`.
     pub(crate) env: Vec<(OsString, OsString)>,
 }
@@ -79,8 +81,18 @@ impl Config {
             host: Host::Unix(PathBuf::from(path)),
             default_host: true,
             api_version: None,
+            credentials_dir: None,
             env,
         }
+    }
+
+    /// Returns where config.json lies: `--config`, `DOCKER_CONFIG`, or `.docker` at home.
+    pub(crate) fn docker_dir(&self) -> PathBuf {
+        let home = || PathBuf::from(self.var("HOME").unwrap_or_else(|| "/root".to_owned()));
+        self.credentials_dir
+            .clone()
+            .or_else(|| self.var("DOCKER_CONFIG").map(PathBuf::from))
+            .unwrap_or_else(|| home().join(".docker"))
     }
 
     /// Returns a variable; empty counts as absent.

@@ -14,6 +14,7 @@ mod client;
 mod commands;
 mod config;
 mod container_config;
+mod credentials;
 mod demux;
 mod device_flags;
 mod error;
@@ -97,6 +98,7 @@ fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
             "Failed to initialize: unable to resolve docker endpoint: Specify only one -H",
         ));
     }
+    config.credentials_dir = globals.last("config").map(std::path::PathBuf::from);
     config.choose_host(hosts.first().map(String::as_str))?;
     if let Some(code) = global_flags_behind(program, &globals.args)? {
         return Ok(code);

@@ -130,12 +130,10 @@ const WINDOWS: State = State::Refused("Windows only, as in Docker");
 const NETWORKS: State = State::NotYet("user-defined networks are a later issue");
 const BLOCK_IO: State = State::NotYet("block I/O limits are a later issue");
 const HEALTH: State = State::NotYet("health checks are a later issue");
-const REGISTRY: State = State::NotYet("there is no registry client yet");
 
 /// What we say of rows of the parser's tables, where it is more than that they are built.
 #[rustfmt::skip]
 const SAID: &[(&str, State)] = &[
-    ("--config", State::NotYet("config.json is not read yet")),
     ("--debug", State::Partly("accepted; the client has nothing more to say")),
     ("--context", State::Partly("only the context `default`")),
     ("--tls", LATER),
@@ -155,7 +153,7 @@ const SAID: &[(&str, State)] = &[
     ("network inspect", State::Partly("there are no user-defined networks yet")),
     ("network inspect --format", NETWORKS),
     ("network inspect --verbose", NETWORKS),
-    ("pull", REGISTRY),
+    ("pull --disable-content-trust", State::Partly("accepted: there is no content trust")),
     ("port", State::Partly("there are no published ports yet")),
     ("rm --link", NETWORKS),
     ("rmi --no-prune", State::Partly("parents without a name are kept anyway")),
@@ -206,7 +204,6 @@ const SAID_OF_CREATE: &[(&str, State)] = &[
     ("network-alias", NETWORKS),
     ("publish", LATER),
     ("publish-all", LATER),
-    ("quiet", State::Partly("accepted: nothing is pulled yet")),
     ("restart", LATER),
     ("storage-opt", LATER),
     ("use-api-socket", LATER),

@@ -1,10 +1,14 @@
 //! Settings of the daemon: flags, daemon.json, and what neither says.
 
+mod flags;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use engine::Bridge;
 use serde_json::Value;
+
+use flags::{FLAGS, NOT_YET};
 
 /// What the environment says; read once, by the program's front door.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +27,9 @@ pub(crate) struct Config {
     pub(crate) bridge: Bridge,
     pub(crate) firewall: bool,
     pub(crate) debug: bool,
+    pub(crate) registries: engine::Registries,
+    pub(crate) downloads: usize,
+    pub(crate) uploads: usize,
     /// What is logged: debug, info, warn, error or fatal.
     pub(crate) log_level: String,
     /// Started by a client that needed it: it may be replaced, and leaves when it is idle.
@@ -70,182 +77,6 @@ pub(crate) enum Error {
     #[error("unable to configure the Docker daemon with file {path}: {why}")]
     File { path: String, why: String },
 }
-
-/// A flag: its long name, its letter, whether it takes a value, and what it does.
-struct Flag {
-    name: &'static str,
-    short: Option<char>,
-    value: bool,
-    help: &'static str,
-}
-
-const FLAGS: &[Flag] = &[
-    Flag {
-        name: "host",
-        short: Some('H'),
-        value: true,
-        help: "Daemon socket(s) to connect to",
-    },
-    Flag {
-        name: "data-root",
-        short: None,
-        value: true,
-        help: "Root directory of persistent state",
-    },
-    Flag {
-        name: "exec-root",
-        short: None,
-        value: true,
-        help: "Root directory for execution state files",
-    },
-    Flag {
-        name: "pidfile",
-        short: Some('p'),
-        value: true,
-        help: "Path to use for daemon PID file",
-    },
-    Flag {
-        name: "config-file",
-        short: None,
-        value: true,
-        help: "Daemon configuration file",
-    },
-    Flag {
-        name: "bridge",
-        short: Some('b'),
-        value: true,
-        help: "Attach containers to a network bridge, made when missing; \"none\" for none",
-    },
-    Flag {
-        name: "bip",
-        short: None,
-        value: true,
-        help: "Address of the default bridge with prefix length",
-    },
-    Flag {
-        name: "iptables",
-        short: None,
-        value: false,
-        help: "Enable addition of firewall rules (default true)",
-    },
-    Flag {
-        name: "debug",
-        short: Some('D'),
-        value: false,
-        help: "Enable debug mode",
-    },
-    Flag {
-        name: "log-level",
-        short: Some('l'),
-        value: true,
-        help: "Set the logging level: debug, info, warn, error, fatal (default info)",
-    },
-    Flag {
-        name: "on-demand",
-        short: None,
-        value: false,
-        help: "Started by a client that needs it",
-    },
-    Flag {
-        name: "help",
-        short: None,
-        value: false,
-        help: "Print usage",
-    },
-    Flag {
-        name: "version",
-        short: Some('v'),
-        value: false,
-        help: "Print version information and quit",
-    },
-];
-
-/// Flags of dockerd's that are known and not built yet; their names only, so that a typo is still
-/// told from them.
-const NOT_YET: &[&str] = &[
-    "add-runtime",
-    "allow-direct-routing",
-    "authorization-plugin",
-    "bip6",
-    "bridge-accept-fwmark",
-    "cdi-spec-dir",
-    "cgroup-parent",
-    "containerd",
-    "containerd-namespace",
-    "containerd-plugins-namespace",
-    "cpu-rt-period",
-    "cpu-rt-runtime",
-    "cri-containerd",
-    "default-address-pool",
-    "default-cgroupns-mode",
-    "default-gateway",
-    "default-gateway-v6",
-    "default-ipc-mode",
-    "default-network-opt",
-    "default-runtime",
-    "default-shm-size",
-    "default-stop-timeout",
-    "default-ulimit",
-    "dns",
-    "dns-opt",
-    "dns-search",
-    "exec-opt",
-    "experimental",
-    "feature",
-    "firewall-backend",
-    "fixed-cidr",
-    "fixed-cidr-v6",
-    "group",
-    "host-gateway-ip",
-    "http-proxy",
-    "https-proxy",
-    "icc",
-    "init",
-    "init-path",
-    "insecure-registry",
-    "ip",
-    "ip-forward",
-    "ip-forward-no-drop",
-    "ip-masq",
-    "ip6tables",
-    "ipv6",
-    "label",
-    "live-restore",
-    "log-driver",
-    "log-format",
-    "log-opt",
-    "max-concurrent-downloads",
-    "max-concurrent-uploads",
-    "max-download-attempts",
-    "metrics-addr",
-    "mtu",
-    "network-control-plane-mtu",
-    "network-diagnostic-port",
-    "no-new-privileges",
-    "no-proxy",
-    "node-generic-resource",
-    "nri-opts",
-    "oom-score-adjust",
-    "raw-logs",
-    "registry-mirror",
-    "restart",
-    "rootless",
-    "seccomp-profile",
-    "selinux-enabled",
-    "shutdown-timeout",
-    "storage-driver",
-    "storage-opt",
-    "swarm-default-advertise-addr",
-    "tls",
-    "tlscacert",
-    "tlscert",
-    "tlskey",
-    "tlsverify",
-    "userland-proxy",
-    "userland-proxy-path",
-    "userns-remap",
-    "validate",
-];
 
 /// What was typed, before it means anything.
 #[derive(Debug, Default)]
@@ -385,7 +216,12 @@ fn read_file(raw: &mut Raw, path: &Path, named: bool) -> Result<(), Error> {
         return Err(failed("invalid JSON: no object".to_owned()));
     };
     for (key, value) in keys {
-        let name = if key == "hosts" { "host" } else { key.as_str() };
+        let name = match key.as_str() {
+            "hosts" => "host",
+            "registry-mirrors" => "registry-mirror",
+            "insecure-registries" => "insecure-registry",
+            other => other,
+        };
         let Some(flag) = FLAGS.iter().find(|flag| flag.name == name) else {
             let singular = name.strip_suffix('s').unwrap_or(name);
             return Err(if NOT_YET.contains(&name) || NOT_YET.contains(&singular) {
@@ -463,8 +299,52 @@ fn settle(raw: &Raw, docker: bool) -> Result<Config, Error> {
         bridge,
         firewall: raw.is_on("iptables", true)?,
         debug,
+        registries: registries(raw)?,
+        downloads: number(raw, "max-concurrent-downloads", 6)?,
+        uploads: number(raw, "max-concurrent-uploads", 5)?,
         log_level: if debug { "debug" } else { level }.to_owned(),
         on_demand: raw.is_on("on-demand", false)?,
+    })
+}
+
+/// How registries are talked to.
+fn registries(raw: &Raw) -> Result<engine::Registries, Error> {
+    let texts = |name: &str| raw.all(name).into_iter().map(str::to_owned).collect();
+    let text = |name: &str| raw.last(name).unwrap_or_default().to_owned();
+    let mirrors: Vec<String> = texts("registry-mirror");
+    if let Some(bad) = mirrors
+        .iter()
+        .find(|mirror| !mirror.starts_with("http://") && !mirror.starts_with("https://"))
+    {
+        return Err(Error::Value {
+            flag: "--registry-mirror".to_owned(),
+            value: bad.clone(),
+            why: format!(
+                "invalid mirror: no scheme specified for {bad:?}: must use either 'https://' or 'http://'"
+            ),
+        });
+    }
+    Ok(engine::Registries {
+        mirrors,
+        insecure: texts("insecure-registry"),
+        http_proxy: text("http-proxy"),
+        https_proxy: text("https-proxy"),
+        no_proxy: text("no-proxy"),
+        attempts: u32::try_from(number(raw, "max-download-attempts", 5)?).unwrap_or(u32::MAX),
+        ..engine::Registries::default()
+    })
+}
+
+/// Reads a number of at least one.
+fn number(raw: &Raw, name: &str, default: usize) -> Result<usize, Error> {
+    let Some(text) = raw.last(name) else {
+        return Ok(default);
+    };
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Error::Value {
+        flag: format!("--{name}"),
+        value: text.to_owned(),
+        why: "must be a number of at least 1".to_owned(),
     })
 }
 

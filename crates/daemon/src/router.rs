@@ -11,7 +11,7 @@ use crate::query::Query;
 use crate::request::{Answer, Boxed, Request, Result};
 use crate::routes::{
     absent, archive, attach, container, container_create, container_list, event, exec, files,
-    image, logs, not_yet, swarm, system, trace, volume,
+    image, logs, not_yet, registry, swarm, system, trace, volume,
 };
 use crate::upload::Upload;
 
@@ -76,7 +76,7 @@ static ROUTES: &[Route] = &[
     route!(POST, "/build", not_yet::refused),
     route!(POST, "/build/cancel", not_yet::refused),
     route!(POST, "/build/prune", not_yet::refused),
-    route!(POST, "/auth", not_yet::refused),
+    route!(POST, "/auth", registry::auth),
     route!(GET, "/info", system::info),
     route!(GET, "/version", system::version),
     route!(GET, "/_ping", system::ping),

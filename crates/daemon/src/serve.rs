@@ -72,17 +72,7 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
         entry.push(order);
         env.push(entry);
     }
-    let engine = Engine::open(
-        engine::Config {
-            data_root: config.data_root.clone(),
-            exec_root: config.exec_root.clone(),
-            bridge: config.bridge.clone(),
-            firewall: config.firewall,
-            debug: config.debug,
-        },
-        env,
-    )
-    .await?;
+    let engine = Engine::open(engine_config(&config), env).await?;
     let mut listeners = Vec::new();
     for host in &config.hosts {
         let listener = Listener::bind(host).await.map_err(|source| Error::Listen {
@@ -127,6 +117,19 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
         drop(std::fs::remove_file(path));
     }
     Ok(())
+}
+
+fn engine_config(config: &Config) -> engine::Config {
+    engine::Config {
+        data_root: config.data_root.clone(),
+        exec_root: config.exec_root.clone(),
+        bridge: config.bridge.clone(),
+        firewall: config.firewall,
+        debug: config.debug,
+        registries: config.registries.clone(),
+        downloads: config.downloads,
+        uploads: config.uploads,
+    }
 }
 
 #[expect(

@@ -27,3 +27,17 @@ pub(crate) async fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'sta
         },
     }
 }
+
+/// Runs a job that may wait for the network on a thread of its own; the permit, which bounds how many
+/// there are, is given back with it.
+pub(crate) fn long<T: Send + 'static>(
+    permit: tokio::sync::OwnedSemaphorePermit,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    #[expect(clippy::disallowed_methods, reason = "bounded by the permit")]
+    tokio::task::spawn_blocking(move || {
+        let done = job();
+        drop(permit);
+        done
+    })
+}

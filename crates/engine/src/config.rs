@@ -15,6 +15,12 @@ pub struct Config {
     pub firewall: bool,
     /// Say more in the log.
     pub debug: bool,
+    /// How registries are talked to.
+    pub registries: registry::client::Settings,
+    /// Layers that come at once.
+    pub downloads: usize,
+    /// Layers that go at once.
+    pub uploads: usize,
 }
 
 /// The default bridge.

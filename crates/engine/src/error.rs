@@ -83,6 +83,12 @@ impl From<meta::Error> for Error {
     }
 }
 
+impl From<registry::client::Error> for Error {
+    fn from(error: registry::client::Error) -> Self {
+        Self::caused(error.kind(), chain(&error), error)
+    }
+}
+
 impl From<image::Error> for Error {
     fn from(error: image::Error) -> Self {
         Self::caused(error.kind(), chain(&error), error)

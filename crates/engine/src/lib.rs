@@ -27,6 +27,7 @@ mod layout;
 mod names;
 mod nursery;
 mod open;
+mod pull;
 mod readiness;
 mod reserve;
 mod shim_client;
@@ -45,6 +46,8 @@ pub use info::Info;
 pub use input::Input;
 pub use logs::{Entry as LogEntry, Stream as LogStreamKind};
 pub use nursery::SHIM_NAME;
+pub use pull::{LayerStep, PullRequest, PullStep, Steps};
+pub use registry::client::{Credentials, Settings as Registries};
 pub use shim::protocol::Attach;
 
 use container::cell::Cell;
@@ -64,6 +67,8 @@ struct Inner {
     meta: meta::Meta,
     images: image::Store,
     volumes: volume::Volumes,
+    registry: registry::client::Client,
+    flights: pull::Flights,
     networks: net::Networks,
     topology: cgroup::Topology,
     cgroup_base: String,
@@ -113,6 +118,14 @@ impl Engine {
 
     fn volumes(&self) -> &volume::Volumes {
         &self.0.volumes
+    }
+
+    fn registry(&self) -> &registry::client::Client {
+        &self.0.registry
+    }
+
+    fn flights(&self) -> &pull::Flights {
+        &self.0.flights
     }
 
     fn networks(&self) -> &net::Networks {

@@ -59,8 +59,11 @@ impl Engine {
         };
         let networks = net::Networks::open(network_config(&config, &id, default)?)
             .map_err(|e| Error::internal("preparing the network", e))?;
+        let registry = registry::client::Client::new(config.registries.clone());
         Ok(Self(Arc::new(Inner {
             id,
+            registry,
+            flights: crate::pull::Flights::new(config.downloads),
             config,
             layout,
             meta,

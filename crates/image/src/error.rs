@@ -69,6 +69,18 @@ pub enum Error {
         /// Which.
         layer: Digest,
     },
+    /// What a registry sent is not what its manifest says; Docker's words.
+    #[error("filesystem layer verification failed for digest {wanted}")]
+    LayerVerification {
+        /// What the manifest says.
+        wanted: Digest,
+    },
+    /// A layer is not the one that the image config names; Docker's words.
+    #[error("layers from manifest don't match image configuration")]
+    LayerMismatch,
+    /// A manifest or config of a registry breaks a rule.
+    #[error("{0}")]
+    Manifest(String),
     /// More layers than overlayfs stacks.
     #[error("max depth exceeded")]
     TooManyLayers,
@@ -118,7 +130,10 @@ impl Error {
             Self::Conflict(_) => ErrorKind::Conflict,
             Self::NoRecipe { .. } => ErrorKind::Unimplemented,
             Self::Archive(source) | Self::Layer { source, .. } => source.kind(),
-            Self::MissingLayer { .. }
+            Self::LayerVerification { .. }
+            | Self::LayerMismatch
+            | Self::Manifest(_)
+            | Self::MissingLayer { .. }
             | Self::LayerChanged { .. }
             | Self::Program { .. }
             | Self::Store { .. }

@@ -4,8 +4,10 @@
 //! DATA-ROOT/                0710, made by the engine
 //!   layers/<k>/diff         an unpacked layer; k = base36 counter; 0 is the init layer
 //!   layers/<k>/recipe       how to make its tar again, byte by byte
+//!   layers/<k>/blob         the layer as a registry has it, compressed, for push
 //!   rw/<k>/{diff,work}      what one container writes; same file system as layers
 //!   ingest/<n>/             spooled parts of an archive that is being loaded
+//!   ingest/blob-<sha256>    a blob on its way here; kept for a day when it is interrupted
 //!   trash/<n>               removal is a rename to here; emptied by `Store::reap`
 //! ```
 //!
@@ -26,6 +28,7 @@ pub(crate) const ALL: [&str; 4] = [LAYERS, RW, INGEST, TRASH];
 pub(crate) const DIFF: &str = "diff";
 pub(crate) const WORK: &str = "work";
 pub(crate) const RECIPE: &str = "recipe";
+pub(crate) const BLOB: &str = "blob";
 
 /// The layer that holds the mount points of every container.
 pub(crate) const INIT: &str = "0";

@@ -179,7 +179,7 @@ impl Loading<'_> {
                 );
                 return Err(invalid(name.as_bytes(), &reason));
             }
-            layers.push(layer);
+            layers.push(std::sync::Arc::new(layer));
         }
         // A parent that is not here is no parent.
         let parent = match image.parent {

@@ -6,7 +6,7 @@ use meta::Read;
 use types::{Digest, Reference};
 
 use crate::error::{Error, Result};
-use crate::record::{self, IMAGES, ImageId, ImageRecord, TAGS};
+use crate::record::{self, DIGESTS, IMAGES, ImageId, ImageRecord, TAGS};
 use crate::store::Store;
 
 impl Store {
@@ -27,6 +27,12 @@ impl Store {
             };
         }
         let reference = name.parse::<Reference>();
+        if let Ok(reference) = &reference
+            && reference.digest().is_some()
+            && let Some(row) = read.get(&DIGESTS, &canonical(reference))?
+        {
+            return Ok(row.image);
+        }
         if let Ok(reference) = &reference
             && reference.digest().is_none()
             && let Some(row) = read.get(&TAGS, &reference.clone().or_latest().to_string())?
@@ -62,7 +68,8 @@ impl Store {
     /// Returns an image.
     pub fn get(&self, read: &impl Read, id: ImageId) -> Result<ImageRecord> {
         let row = record::find_image(read, id)?;
-        ImageRecord::from_row(read, id, row, self.tags(read, id)?)
+        let (tags, digests) = (self.tags(read, id)?, self.digests(read, id)?);
+        ImageRecord::from_row(read, id, row, tags, digests)
     }
 
     /// Returns all images, the newest first.
@@ -73,13 +80,21 @@ impl Store {
                 .or_default()
                 .extend(tag.parse::<Reference>());
         }
+        let mut digests: BTreeMap<ImageId, Vec<Reference>> = BTreeMap::new();
+        for (name, row) in read.scan(&DIGESTS)? {
+            digests
+                .entry(row.image)
+                .or_default()
+                .extend(name.parse::<Reference>());
+        }
         let mut images = read
             .scan(&IMAGES)?
             .into_iter()
             .filter_map(|(key, row)| Some((key.parse::<Digest>().ok()?, row)))
             .map(|(id, row)| {
                 let tags = tags.remove(&id).unwrap_or_default();
-                ImageRecord::from_row(read, id, row, tags)
+                let digests = digests.remove(&id).unwrap_or_default();
+                ImageRecord::from_row(read, id, row, tags, digests)
             })
             .collect::<Result<Vec<_>>>()?;
         images.sort_by(|a, b| {
@@ -100,4 +115,25 @@ impl Store {
             .filter_map(|(tag, _)| tag.parse().ok())
             .collect())
     }
+
+    /// Returns where registries have an image: repositories with digests, sorted.
+    pub fn digests(&self, read: &impl Read, id: ImageId) -> Result<Vec<Reference>> {
+        Ok(read
+            .scan(&DIGESTS)?
+            .into_iter()
+            .filter(|(_, row)| row.image == id)
+            .filter_map(|(name, _)| name.parse().ok())
+            .collect())
+    }
+}
+
+/// Returns `registry/repository@digest`: where a digest stands, a tag says nothing.
+pub(crate) fn canonical(reference: &Reference) -> String {
+    let digest = reference.digest().map(|digest| format!("@{digest}"));
+    let repository = reference.repository();
+    format!(
+        "{}/{repository}{}",
+        reference.registry(),
+        digest.unwrap_or_default()
+    )
 }

@@ -17,6 +17,11 @@ pub(crate) const TAGS: Table<TagRow> = Table::new("ref");
 /// Layers by diff id.
 pub(crate) const LAYERS: Table<LayerRow> = Table::new("layer");
 
+/// Images by where they came from or went to: `registry/repository@digest`.
+pub(crate) const DIGESTS: Table<TagRow> = Table::new("digest");
+/// Manifests and indexes of pulled and pushed images, by digest.
+pub(crate) const MANIFESTS: Table<ManifestRow> = Table::new("manifest");
+
 /// An image as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImageRow {
@@ -28,6 +33,18 @@ pub(crate) struct ImageRow {
     /// RFC 3339: when its last tag was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_tagged: Option<String>,
+    /// The manifests that a registry has of it; the last one is what a push sends again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) manifests: Vec<Digest>,
+}
+
+/// A manifest as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ManifestRow {
+    /// What the registry calls it.
+    pub(crate) media_type: String,
+    /// Its bytes, for their digest is its name.
+    pub(crate) text: String,
 }
 
 /// A tag as it is kept.
@@ -49,6 +66,23 @@ pub(crate) struct LayerRow {
     /// Bytes of its tar, which a recipe beside it makes again; `None` where it cannot.
     #[serde(default)]
     pub(crate) tar_size: Option<u64>,
+    /// The layer as a registry has it, which lies beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) blob: Option<LayerBlob>,
+}
+
+/// A layer as a registry has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerBlob {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// How many they are.
+    pub size: u64,
+    /// How they are compressed.
+    pub media_type: String,
+    /// `registry/repository` where it is known to be.
+    #[serde(default)]
+    pub sources: Vec<String>,
 }
 
 /// An image as others see it.
@@ -68,6 +102,8 @@ pub struct ImageRecord {
     pub layer_sizes: Vec<u64>,
     /// Its tags, sorted.
     pub tags: Vec<Reference>,
+    /// Where registries have it: repositories with digests, sorted.
+    pub digests: Vec<Reference>,
     /// RFC 3339: when its last tag was set.
     pub last_tagged: Option<String>,
 }
@@ -84,6 +120,7 @@ impl ImageRecord {
         id: ImageId,
         row: ImageRow,
         tags: Vec<Reference>,
+        digests: Vec<Reference>,
     ) -> Result<Self> {
         let config = parse_config(&row.config)?;
         let layer_sizes: Vec<u64> = config
@@ -100,6 +137,7 @@ impl ImageRecord {
             config_text: row.config,
             parent: row.parent,
             tags,
+            digests,
             last_tagged: row.last_tagged,
         })
     }

@@ -9,7 +9,8 @@ use meta::{Read as _, Txn};
 use types::{Digest, Reference};
 
 use crate::error::{Error, Result};
-use crate::record::{self, IMAGES, ImageId, TAGS};
+use crate::names::canonical;
+use crate::record::{self, DIGESTS, IMAGES, ImageId, MANIFESTS, TAGS};
 use crate::snapshot::Snapshot;
 use crate::store::{Garbage, Store};
 
@@ -54,12 +55,15 @@ impl Store {
         users: &[User<'_>],
     ) -> Result<Removed> {
         let image = self.resolve(txn, name)?;
-        let tags = self.tags(txn, image)?;
+        let mut names = self.tags(txn, image)?;
+        names.extend(self.digests(txn, image)?);
+        // As Docker sorts them: a repository's tags before its digests.
+        names.sort_by_key(Reference::to_string);
         let user = users.iter().find(|user| user.image == image);
         let mut removed = Removed::default();
-        let tag = name.parse::<Reference>().ok().map(Reference::or_latest);
-        if let Some(tag) = tag.filter(|tag| tags.contains(tag) && !is_id(name, image)) {
-            if let (false, [_], Some(user)) = (force, &tags[..], user) {
+        let asked = name.parse::<Reference>().ok().map(as_kept);
+        if let Some(asked) = asked.filter(|asked| names.contains(asked) && !is_id(name, image)) {
+            if let (false, true, Some(user)) = (force, is_single(&names), user) {
                 return Err(Error::Conflict(format!(
                     "unable to remove repository reference \"{name}\" (must force) - container {} \
                      is using its referenced image {}",
@@ -67,9 +71,11 @@ impl Store {
                     image.short()
                 )));
             }
-            untag(txn, &tag, &mut removed)?;
+            let (gone, stay) = untagged(&asked, names);
+            gone.iter()
+                .try_for_each(|name| untag(txn, name, &mut removed))?;
             // Only a name was asked for: what keeps the image keeps it silently.
-            if tags.len() > 1 || conflict(txn, image, true, users)?.is_some() {
+            if !stay.is_empty() || conflict(txn, image, true, users)?.is_some() {
                 return Ok(removed);
             }
             if !force && conflict(txn, image, false, users)?.is_some() {
@@ -79,7 +85,7 @@ impl Store {
             if let Some(text) = conflict(txn, image, true, users)? {
                 return Err(Error::Conflict(text));
             }
-            if !force && tags.len() > 1 {
+            if !force && !is_single(&names) {
                 return Err(must_force(
                     image,
                     "image is referenced in multiple repositories",
@@ -88,8 +94,9 @@ impl Store {
             if !force && let Some(text) = conflict(txn, image, false, users)? {
                 return Err(Error::Conflict(text));
             }
-            tags.iter()
-                .try_for_each(|tag| untag(txn, tag, &mut removed))?;
+            names
+                .iter()
+                .try_for_each(|name| untag(txn, name, &mut removed))?;
         }
         self.delete(txn, image, users, &mut removed)?;
         Ok(removed)
@@ -107,6 +114,9 @@ impl Store {
         while let Some(image) = next {
             let row = record::find_image(txn, image)?;
             txn.delete(&IMAGES, &image.to_string())?;
+            for manifest in &row.manifests {
+                txn.delete(&MANIFESTS, &manifest.to_string())?;
+            }
             removed.items.push(RemovedItem::Deleted(image));
             let chain = chain_ids(&record::parse_config(&row.config)?.rootfs.diff_ids);
             let mut kept = BTreeSet::new();
@@ -126,6 +136,7 @@ impl Store {
             if let Some(parent) = row.parent
                 && txn.get(&IMAGES, &parent.to_string())?.is_some()
                 && self.tags(txn, parent)?.is_empty()
+                && self.digests(txn, parent)?.is_empty()
                 && conflict(txn, parent, true, users)?.is_none()
                 && conflict(txn, parent, false, users)?.is_none()
             {
@@ -190,10 +201,45 @@ fn must_force(image: ImageId, why: &str) -> Error {
     ))
 }
 
-fn untag(txn: &Txn<'_>, tag: &Reference, removed: &mut Removed) -> Result<()> {
-    txn.delete(&TAGS, &tag.to_string())?;
-    removed.items.push(RemovedItem::Untagged(tag.familiar()));
+fn untag(txn: &Txn<'_>, name: &Reference, removed: &mut Removed) -> Result<()> {
+    if name.digest().is_some() {
+        txn.delete(&DIGESTS, &name.to_string())?;
+    } else {
+        txn.delete(&TAGS, &name.to_string())?;
+    }
+    removed.items.push(RemovedItem::Untagged(name.familiar()));
     Ok(())
+}
+
+/// Returns a reference as its row is called: where a digest stands, the tag says nothing.
+fn as_kept(reference: Reference) -> Reference {
+    if reference.digest().is_some() {
+        let name = canonical(&reference);
+        return name.parse().unwrap_or(reference);
+    }
+    reference.or_latest()
+}
+
+fn same_repository(one: &Reference, other: &Reference) -> bool {
+    one.registry() == other.registry() && one.repository() == other.repository()
+}
+
+/// Tells whether names come to one: at most one tag, and digests of one repository, the tag's.
+fn is_single(names: &[Reference]) -> bool {
+    let tags = names.iter().filter(|name| name.digest().is_none()).count();
+    tags <= 1 && names.iter().all(|name| same_repository(name, &names[0]))
+}
+
+/// Parts the names of an image into what goes with one of them and what stays: with the last tag of a
+/// repository, its digests go.
+fn untagged(asked: &Reference, names: Vec<Reference>) -> (Vec<Reference>, Vec<Reference>) {
+    let last = asked.digest().is_none()
+        && !names
+            .iter()
+            .any(|name| name != asked && name.digest().is_none() && same_repository(name, asked));
+    names.into_iter().partition(|name| {
+        name == asked || (last && name.digest().is_some() && same_repository(name, asked))
+    })
 }
 
 /// A text that could be a name is taken for an id when the id begins so.
@@ -221,6 +267,27 @@ pub(crate) fn chain_ids(layers: &[Digest]) -> Vec<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_with_a_name() {
+        let digest = Digest::of(b"x");
+        let names = |texts: &[&str]| -> Vec<Reference> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let (tag, by_digest) = ("r:5/a:1", format!("r:5/a@{digest}"));
+        let one = names(&[tag, &by_digest]);
+        assert!(is_single(&one) && is_single(&[]));
+        let (gone, stay) = untagged(&one[0], one.clone());
+        assert_eq!((gone.len(), stay.len()), (2, 0));
+        let (gone, stay) = untagged(&one[1], one.clone());
+        assert_eq!((gone.len(), stay.len()), (1, 1));
+        let two = names(&[tag, "r:5/a:2", &by_digest]);
+        assert!(!is_single(&two));
+        assert_eq!(untagged(&two[0], two.clone()).0, two[..1]);
+        assert!(!is_single(&names(&[&by_digest, "b:1"])));
+        let typed = format!("r:5/a:1@{digest}");
+        assert_eq!(as_kept(typed.parse().unwrap()), one[1]);
+    }
 
     #[test]
     fn chains() {

@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use archive::{Reader, Recorder, decompress, extract_layer};
 use meta::{Read as _, Txn};
@@ -11,8 +13,8 @@ use types::oci::image::ImageConfig;
 use types::{Digest, Reference};
 
 use crate::error::{Error, Result, at};
-use crate::layout::{DIFF, LAYERS, RECIPE};
-use crate::record::{self, IMAGES, ImageId, ImageRow, LayerRow, TAGS, TagRow};
+use crate::layout::{BLOB, DIFF, LAYERS, RECIPE};
+use crate::record::{self, IMAGES, ImageId, ImageRow, LayerBlob, LayerRow, TAGS, TagRow};
 use crate::store::{Store, make_dir};
 
 /// Layers of one image: the kernel stacks 500 directories, one of them is the init layer.
@@ -25,16 +27,18 @@ pub struct Staged {
     config_text: String,
     id: ImageId,
     layer_ids: Vec<Digest>,
-    layers: Vec<StagedLayer>,
+    layers: Vec<Arc<StagedLayer>>,
     parent: Option<ImageId>,
 }
 
-/// A layer that is unpacked and has no row. Dropped, it is removed.
+/// A layer that is unpacked and has no row. Dropped, it is removed. Two images that are staged at
+/// once may share one.
 #[derive(Debug)]
-pub(crate) struct StagedLayer {
+pub struct StagedLayer {
     store: Store,
     k: String,
-    kept: bool,
+    kept: AtomicBool,
+    blob: Option<LayerBlob>,
     pub(crate) diff_id: Digest,
     size: u64,
     has_root: bool,
@@ -55,6 +59,7 @@ impl Staged {
         parent: Option<ImageId>,
     ) -> Result<Self> {
         let text = serde_json::to_string(config).map_err(Error::Config)?;
+        let layers = layers.into_iter().map(Arc::new).collect();
         Self::with_text(store, text, config, layers, parent)
     }
 
@@ -63,7 +68,7 @@ impl Staged {
         store: &Store,
         config_text: String,
         config: &ImageConfig,
-        layers: Vec<StagedLayer>,
+        layers: Vec<Arc<StagedLayer>>,
         parent: Option<ImageId>,
     ) -> Result<Self> {
         if config.rootfs.diff_ids.len() > MAX_LAYERS {
@@ -89,18 +94,24 @@ impl Store {
         staged: Staged,
         tag: Option<&Reference>,
     ) -> Result<ImageId> {
-        for mut layer in staged.layers {
+        for layer in staged.layers {
             let key = layer.diff_id.to_string();
             // Somebody else may have unpacked the same one meanwhile: then ours is dropped.
             if txn.get(&record::LAYERS, &key)?.is_none() {
+                if layer.kept.load(Ordering::Acquire) {
+                    // Published with another image, and removed with it.
+                    let layer = layer.diff_id;
+                    return Err(Error::MissingLayer { layer });
+                }
                 let row = LayerRow {
                     k: layer.k.clone(),
                     size: layer.size,
                     has_root: layer.has_root,
                     tar_size: layer.tar_size,
+                    blob: layer.blob.clone(),
                 };
                 txn.put(&record::LAYERS, &key, &row)?;
-                layer.kept = true;
+                layer.kept.store(true, Ordering::Release);
             }
         }
         for layer in staged.layer_ids {
@@ -112,6 +123,7 @@ impl Store {
                 config: staged.config_text,
                 parent: staged.parent,
                 last_tagged: None,
+                manifests: Vec::new(),
             };
             txn.put(&IMAGES, &key, &row)?;
         }
@@ -144,7 +156,8 @@ impl Store {
         let mut layer = StagedLayer {
             store: self.clone(),
             k,
-            kept: false,
+            kept: AtomicBool::new(false),
+            blob: None,
             diff_id: Digest::of(b""),
             size: 0,
             has_root: false,
@@ -174,9 +187,26 @@ impl Store {
     }
 }
 
+impl StagedLayer {
+    /// Remembers the compressed bytes that the layer came from: they lie beside it.
+    pub(crate) fn keep_blob(&mut self, blob: LayerBlob) -> Result<()> {
+        let path = Path::new(LAYERS).join(&self.k);
+        let layers = self.store.area(LAYERS)?;
+        let dir = layers.open_dir(Path::new(&self.k)).map_err(at(path))?;
+        self.store.link_ingest(blob.digest, &dir, BLOB)?;
+        self.blob = Some(blob);
+        Ok(())
+    }
+
+    /// Returns the digest of the uncompressed layer.
+    pub fn diff_id(&self) -> Digest {
+        self.diff_id
+    }
+}
+
 impl Drop for StagedLayer {
     fn drop(&mut self) {
-        if !self.kept {
+        if !self.kept.load(Ordering::Acquire) {
             // What cannot be removed now has no row: the next start sweeps it.
             drop(self.store.remove_now(LAYERS, &self.k));
         }

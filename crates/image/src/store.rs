@@ -85,7 +85,7 @@ impl Store {
             .collect();
         known.insert(INIT.into());
         self.sweep_area(LAYERS, &known)?;
-        self.sweep_area(layout::INGEST, &BTreeSet::new())
+        self.sweep_ingest()
     }
 
     /// Removes directories of containers that are not in `live`.

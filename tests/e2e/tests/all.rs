@@ -29,6 +29,7 @@ mod logs;
 mod ours;
 mod pause;
 mod ps;
+mod pull;
 mod registry;
 mod run;
 mod security;

@@ -9,6 +9,7 @@ mod exec;
 mod images;
 mod inspect;
 mod lifecycle;
+mod login;
 mod logs;
 mod ps;
 pub(crate) mod rows;
@@ -65,6 +66,8 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "image save" => transfer::save,
         "image tag" => images::tag,
         "inspect" => inspect::any,
+        "login" => login::login,
+        "logout" => login::logout,
         "network inspect" => inspect::networks,
         "system df" => disk::disk_usage,
         "system events" => events::events,

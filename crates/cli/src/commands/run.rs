@@ -207,9 +207,11 @@ fn pull_image(session: &mut Session, parsed: &Parsed, image: &str, platform: &st
         .with("tag", tag)
         .with_text("platform", platform)
         .render();
+    let shown = crate::credentials::header(&session.config, reference.registry())?;
+    let path = format!("/images/create{query}");
     let mut response = session
         .client
-        .stream("POST", &format!("/images/create{query}"))?;
+        .stream_shown("POST", &path, shown.as_deref())?;
     let quiet = parsed.is_set("quiet");
     crate::progress::show(&mut response, crate::progress::To::Stderr, quiet)?;
     session.client.recycle(response);

@@ -7,6 +7,7 @@ use api::image::FromHostRequest;
 
 use crate::commands::commit::canonical_name;
 use crate::commands::container_path;
+use crate::credentials;
 use crate::error::{Error, Result, go_text};
 use crate::flags::Parsed;
 use crate::http::{Query, Response, escape};
@@ -113,11 +114,13 @@ pub(crate) fn pull(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         .with("tag", tag)
         .with_text("platform", parsed.text("platform"))
         .render();
+    let shown = credentials::header(&session.config, reference.registry())?;
+    let path = format!("/images/create{query}");
     let mut response = session
         .client
-        .stream("POST", &format!("/images/create{query}"))?;
+        .stream_shown("POST", &path, shown.as_deref())?;
     progress::show(&mut response, To::Stdout, quiet)?;
-    session.line(&format!("{}{}", reference, ""))?;
+    session.line(&reference.to_string())?;
     Ok(0)
 }
 

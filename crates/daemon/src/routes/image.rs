@@ -59,6 +59,10 @@ pub(crate) async fn list(request: Request) -> Result {
     Ok(Answer::ok(&rows))
 }
 
+fn nameless(image: &ImageRecord) -> bool {
+    image.tags.is_empty() && image.digests.is_empty()
+}
+
 fn wanted(image: &ImageRecord, filters: &Filters) -> bool {
     let dangling = match filters.get("dangling").first().map(String::as_str) {
         Some("1" | "true") => image.tags.is_empty(),
@@ -113,7 +117,7 @@ fn glob(pattern: &str, text: &str) -> bool {
 
 fn summary(image: &ImageRecord, containers: i64, version: ApiVersion) -> ImageSummary {
     let size = i64::try_from(image.size).unwrap_or(i64::MAX);
-    let old = image.tags.is_empty() && !version.at_least(43);
+    let old = nameless(image) && !version.at_least(43);
     let labels = image
         .config
         .config
@@ -131,7 +135,7 @@ fn summary(image: &ImageRecord, containers: i64, version: ApiVersion) -> ImageSu
         repo_digests: if old {
             vec!["<none>@<none>".to_owned()]
         } else {
-            Vec::new()
+            image.digests.iter().map(Reference::familiar).collect()
         },
         repo_tags: if old {
             vec!["<none>:<none>".to_owned()]
@@ -158,7 +162,7 @@ pub(crate) async fn inspect(request: Request) -> Result {
     let document = ImageInspect {
         id: image.id.to_string(),
         repo_tags: image.tags.iter().map(Reference::familiar).collect(),
-        repo_digests: Vec::new(),
+        repo_digests: image.digests.iter().map(Reference::familiar).collect(),
         parent: image
             .parent
             .map(|parent| parent.to_string())
@@ -295,19 +299,12 @@ pub(crate) async fn remove(request: Request) -> Result {
     Ok(Answer::ok(&rows))
 }
 
-/// `POST /images/create`: `fromSrc=-` imports; `fromImage` would pull.
+/// `POST /images/create`: `fromSrc=-` imports, `fromImage` pulls.
 pub(crate) async fn create(request: Request) -> Result {
-    let query = &request.query;
-    if !query.get("fromImage").is_empty() {
-        return Err(Failure::new(
-            StatusCode::NOT_IMPLEMENTED,
-            format!(
-                "cannot pull {}: no registry client exists yet; use load, import, or the built-in \
-                 image wharf/host",
-                query.get("fromImage")
-            ),
-        ));
+    if !request.query.get("fromImage").is_empty() {
+        return super::registry::pull(request).await;
     }
+    let query = &request.query;
     match query.get("fromSrc") {
         "-" => {}
         "" => return Err(Failure::bad_request("fromImage or fromSrc must be given")),

@@ -16,6 +16,7 @@ pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod logs;
 pub(crate) mod not_yet;
+pub(crate) mod registry;
 pub(crate) mod swarm;
 pub(crate) mod system;
 pub(crate) mod trace;

@@ -170,6 +170,55 @@ pub struct Manifest {
     pub layers: Vec<Descriptor>,
 }
 
+/// An index: manifests by platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What this document is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// Its manifests.
+    pub manifests: Vec<IndexEntry>,
+}
+
+/// A manifest in an index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    /// Where it is.
+    #[serde(flatten)]
+    pub blob: Descriptor,
+    /// For which machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<PlatformEntry>,
+    /// What else is said of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A platform as an index writes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformEntry {
+    /// CPU architecture in Go's words.
+    pub architecture: String,
+    /// Operating system.
+    pub os: String,
+    /// Of Windows.
+    #[serde(
+        default,
+        rename = "os.version",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub os_version: String,
+    /// Of Windows.
+    #[serde(default, rename = "os.features", skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
+    /// CPU variant.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
+}
+
 /// Go writes an empty list, map or text as `null`.
 fn null_as_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
     from: D,

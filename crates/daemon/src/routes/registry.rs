@@ -1,0 +1,199 @@
+//! What goes to and comes from registries: pull; progress as dockerd streams it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use api::auth::{AuthAnswer, AuthRequest};
+use api::progress::{Progress, ProgressDetail};
+use engine::{Credentials, Engine, LayerStep, PullRequest, PullStep};
+use tokio::sync::mpsc;
+use types::{Platform, Reference};
+
+use crate::body::Body;
+use crate::error::Failure;
+use crate::request::{Answer, Boxed, Request, Result, line};
+
+/// Objects that wait for a slow client before bars are left out.
+const WAITING: usize = 1024;
+
+/// `POST /images/create?fromImage=…`: pulls.
+pub(crate) async fn pull(request: Request) -> Result {
+    let query = &request.query;
+    let reference = wanted(query.get("fromImage"), query.get("tag"))?;
+    let platform = platform(query.get("platform"))?;
+    let pull = PullRequest {
+        reference,
+        platform,
+        credentials: credentials(&request),
+    };
+    stream(request.engine, move |engine, say| async move {
+        let steps = move |step: PullStep| {
+            for document in said(step) {
+                say(document);
+            }
+        };
+        engine.image_pull(pull, Arc::new(steps)).await
+    })
+    .await
+}
+
+/// `POST /auth`: shows credentials to a registry.
+pub(crate) async fn auth(request: Request) -> Result {
+    let (document, request) = request.document::<AuthRequest>().await?;
+    let credentials = Credentials::new(&document.username, &document.password, &document.auth)
+        .with_tokens(&document.identity_token, &document.registry_token);
+    let server = document.server_address;
+    request.engine.log_in(&server, credentials).await?;
+    Ok(Answer::ok(&AuthAnswer {
+        identity_token: String::new(),
+        status: "Login Succeeded".to_owned(),
+    }))
+}
+
+/// Takes a line of a stream.
+pub(super) type Say = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Runs a verb whose steps are streamed. What fails before the first step is an answer of its own;
+/// when the client goes, the verb ends.
+pub(super) async fn stream<F>(engine: Engine, verb: impl FnOnce(Engine, Say) -> F) -> Result
+where
+    F: Future<Output = engine::Result<()>> + Send + 'static,
+{
+    let (steps, mut said) = mpsc::unbounded_channel::<Progress>();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&waiting);
+    let say: Say = Arc::new(move |document: Progress| {
+        // A client that is slow to read misses bars.
+        if counted.load(Ordering::Relaxed) < WAITING || document.progress.is_empty() {
+            counted.fetch_add(1, Ordering::Relaxed);
+            // The client may be gone: then the verb ends soon.
+            drop(steps.send(document));
+        }
+    });
+    let mut work: Boxed<engine::Result<()>> = Box::pin(verb(engine, say));
+    // Until the first step the request itself waits.
+    let (first, done) = tokio::select! {
+        biased;
+        first = said.recv() => (first, None),
+        done = &mut work => {
+            done?;
+            (said.try_recv().ok(), Some(()))
+        }
+    };
+    let (sender, body) = Body::channel();
+    let gone = sender.clone();
+    let end = sender.clone();
+    let forward = async move {
+        let mut next = first;
+        while let Some(document) = next {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            if sender.send(line(&document, "\r\n")).await.is_err() {
+                return;
+            }
+            next = said.recv().await;
+        }
+    };
+    // Its senders of steps end with the verb, so that the other side comes to its end too.
+    let work = async move {
+        match done {
+            Some(()) => Ok(()),
+            None => work.await,
+        }
+    };
+    tokio::spawn(async move {
+        let done = tokio::select! {
+            ((), done) = async { tokio::join!(forward, work) } => done,
+            () = gone.closed() => return,
+        };
+        if let Err(error) = done {
+            let document = Progress::error(&error.to_string());
+            // A client that went away needs no error.
+            drop(end.send(line(&document, "\r\n")).await);
+        }
+    });
+    Ok(Answer::Stream("application/json", body))
+}
+
+/// Returns the reference that two parameters name; `tag` may be a digest.
+pub(super) fn wanted(name: &str, tag: &str) -> Result<Reference> {
+    let bad = |e: types::reference::InvalidReference| {
+        Failure::bad_request(format!("invalid reference format: {e}"))
+    };
+    let reference: Reference = name.parse().map_err(|e| match e {
+        types::reference::InvalidReference::Format => {
+            Failure::bad_request("invalid reference format")
+        }
+        other => bad(other),
+    })?;
+    if tag.is_empty() {
+        return Ok(reference);
+    }
+    if tag.contains(':') {
+        let name = format!("{}/{}@{tag}", reference.registry(), reference.repository());
+        return name.parse().map_err(bad);
+    }
+    reference
+        .with_tag(tag)
+        .ok_or_else(|| Failure::bad_request("invalid tag format"))
+}
+
+/// Reads a platform; none where nothing is said.
+pub(super) fn platform(text: &str) -> Result<Option<Platform>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parsed = text.parse::<Platform>();
+    parsed
+        .map(Some)
+        .map_err(|error| Failure::bad_request(error.to_string()))
+}
+
+/// Reads who asks; what cannot be read is nobody, as in dockerd.
+pub(super) fn credentials(request: &Request) -> Option<Credentials> {
+    let header = request.headers.get("x-registry-auth")?;
+    Credentials::from_header(header.to_str().ok()?)
+}
+
+/// A step in dockerd's words.
+fn said(step: PullStep) -> Vec<Progress> {
+    match step {
+        PullStep::From { repository, target } => {
+            vec![Progress::status(
+                &target,
+                format!("Pulling from {repository}"),
+            )]
+        }
+        PullStep::Layer { id, doing } => vec![layer(&id, doing)],
+        PullStep::Notice(text) => vec![Progress::status("", text)],
+        PullStep::Digest(digest) => vec![Progress::status("", format!("Digest: {digest}"))],
+        PullStep::Done { newer, name } => {
+            let what = if newer {
+                "Downloaded newer image for"
+            } else {
+                "Image is up to date for"
+            };
+            vec![Progress::status("", format!("Status: {what} {name}"))]
+        }
+    }
+}
+
+fn layer(id: &str, doing: LayerStep) -> Progress {
+    let plain = |status: &str| Progress {
+        progress_detail: Some(ProgressDetail::default()),
+        ..Progress::status(id, status)
+    };
+    match doing {
+        LayerStep::Exists => plain("Already exists"),
+        LayerStep::Fetching => plain("Pulling fs layer"),
+        LayerStep::Waiting => plain("Waiting"),
+        LayerStep::Downloading { current, total } => {
+            Progress::bar(id, "Downloading", current, total)
+        }
+        LayerStep::Retrying(1) => plain("Retrying in 1 second"),
+        LayerStep::Retrying(seconds) => plain(&format!("Retrying in {seconds} seconds")),
+        LayerStep::Verifying => plain("Verifying Checksum"),
+        LayerStep::Downloaded => plain("Download complete"),
+        LayerStep::Extracting { current, total } => Progress::bar(id, "Extracting", current, total),
+        LayerStep::Complete => plain("Pull complete"),
+    }
+}
