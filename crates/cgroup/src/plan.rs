@@ -41,6 +41,9 @@ pub fn plan(resources: &Resources, topology: &Topology) -> Result<(Vec<Write>, V
         draft.write("pids", "pids.max", or_max(pids.limit));
     }
     if let Some(block_io) = &resources.block_io {
+        if block_io.leaf_weight.is_some_and(|weight| weight > 0) {
+            return Err(invalid("blockIO.leafWeight: no kernel has it any more"));
+        }
         match draft.topology.version("io") {
             Some(_) => v2::block_io(block_io, &mut draft),
             None => v1::block_io(block_io, &mut draft)?,

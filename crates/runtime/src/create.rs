@@ -1,6 +1,7 @@
 //! The parent's side of a new process: plan, prepare, clone, listen.
 
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
@@ -19,7 +20,7 @@ use crate::plan::devices;
 use crate::plan::mounts::What;
 use crate::plan::{Facts, Plan};
 use crate::prepare::{Prepared, prepare};
-use crate::{Child, Container, CreateRequest, Stdio, Took, home};
+use crate::{Child, Container, CreateRequest, Stdio, Took, home, notify};
 
 /// A process that was cloned and not yet heard of. Dropping it ends it.
 #[derive(Debug)]
@@ -113,6 +114,8 @@ pub(crate) struct Alone<'a> {
     pub(crate) kept_fds: u32,
     /// Changes the plan.
     pub(crate) adjust: &'a dyn Fn(&mut Plan) -> Result<(), Failure>,
+    /// The container's state, as a filter's listener reads it.
+    pub(crate) state: &'a dyn Fn(i32) -> String,
     /// What is to be done when the namespaces exist, for a plan that pauses; with init's pid.
     pub(crate) between: &'a dyn Fn(i32) -> Result<(), Failure>,
 }
@@ -133,6 +136,11 @@ pub(crate) fn create(
     if let Some(alone) = alone {
         (alone.adjust)(&mut plan)?;
     }
+    if plan.process.selinux.is_some() && !sys::lsm::has_selinux() {
+        let words =
+            "selinux label is specified in config, but selinux is disabled or not supported";
+        return Err(crate::Invalid::Conflict(words).into());
+    }
     clock.note("plan");
     let topology = topology()?;
     let group = make_group(request.spec, topology, alone.is_some())?;
@@ -147,6 +155,7 @@ pub(crate) fn create(
                 line: Some(init.line),
                 kinds: kinds(&plan, request),
                 filter: plan.process.filter,
+                personality: plan.process.personality,
             };
             Ok((container, child))
         }
@@ -194,13 +203,16 @@ fn create_in(
     set_home(plan, &prepared)?;
     let entry = group.entry()?;
     let pid_namespace = join_pid_namespace(&mut prepared)?;
+    let clocks = new_clocks(plan)?;
     let streams = streams(
         &request.stdio,
         prepared.console.as_ref().map(|pair| pair.peer.as_fd()),
+        plan.ids.is_some(),
     )?;
     clock.note("mounts made");
     let since = clock.since;
-    let born = clone(proof, plan.namespaces.new, &entry, |way, parent| {
+    let new = plan.namespaces.new & !namespace::TIME;
+    let born = clone(proof, new, &entry, |way, parent| {
         let terminal = plan.process.terminal;
         init::run(
             plan,
@@ -215,16 +227,29 @@ fn create_in(
             },
         )
     })?;
-    drop(pid_namespace);
+    drop((pid_namespace, clocks));
     clock.note("clone");
-    let pauses = |pause: Pause, pid: i32| match (pause, alone) {
+    let console = RefCell::new(prepared.console.map(|pair| pair.master));
+    let pauses = |pause: Pause, pid: i32, fd: Option<OwnedFd>| match (pause, alone) {
         (Pause::Namespaces, Some(alone)) => (alone.between)(pid),
-        _ => Ok(()),
+        (Pause::Namespaces, None) => Ok(()),
+        (Pause::Ids, _) => give_ids(plan, pid),
+        (Pause::Console, _) => {
+            console.replace(fd);
+            Ok(())
+        }
+        (Pause::Listener, _) => {
+            let state = match alone {
+                Some(alone) => (alone.state)(pid),
+                None => notify::state(request.id, &request.spec.oci_version, pid),
+            };
+            notify::hand_over(&plan.process, pid, &state, fd)
+        }
     };
     let born = born_or_dead(born, clock, pauses, |step, item, reason| {
         Failure::of_init(plan, step, item, reason)
     })?;
-    let console = prepared.console.map(|pair| pair.master);
+    let console = console.into_inner();
     if let (Some(console), Some((width, height))) = (&console, plan.process.console_size) {
         sys::tty::set_size(console, width, height).map_err(host("size of the console"))?;
     }
@@ -329,6 +354,49 @@ fn join_pid_namespace(prepared: &mut Prepared) -> Result<Option<Detour>, Failure
     Detour::begin(file.as_fd()).map(Some)
 }
 
+/// Points the next child to a new time namespace, whose clocks are set before it is born: one that
+/// is cloned into it is inside already, and may not set them.
+fn new_clocks(plan: &Plan) -> Result<Option<Clocks>, Failure> {
+    if plan.namespaces.new & namespace::TIME == 0 {
+        return Ok(None);
+    }
+    let what = host("time namespace");
+    let own = namespace::open(std::path::Path::new("/proc/self/ns/time")).map_err(what)?;
+    namespace::unshare(namespace::TIME).map_err(host("time namespace"))?;
+    let clocks = Clocks { own };
+    if !plan.clocks.is_empty() {
+        namespace::write_clocks(&plan.clocks).map_err(host("time offsets"))?;
+    }
+    Ok(Some(clocks))
+}
+
+/// Children of this process go to another time namespace until it is dropped.
+#[derive(Debug)]
+struct Clocks {
+    own: OwnedFd,
+}
+
+impl Drop for Clocks {
+    fn drop(&mut self) {
+        unheard(namespace::enter(&self.own, namespace::TIME));
+    }
+}
+
+/// What only a process outside may do for one in a user namespace of its own.
+fn give_ids(plan: &Plan, pid: i32) -> Result<(), Failure> {
+    let Some(ids) = &plan.ids else { return Ok(()) };
+    namespace::write_ids(pid, &ids.users, &ids.groups)
+        .map_err(host("ids of the user namespace"))?;
+    for limit in &plan.process.limits {
+        let what = || format!("error setting rlimit type {}", limit.resource);
+        sys::sched::set_limit_of(pid, *limit).map_err(Failure::host(what))?;
+    }
+    if let Some(value) = plan.process.oom_score_adj {
+        sys::sched::set_oom_score_adj_of(pid, value).map_err(host("oom_score_adj"))?;
+    }
+    Ok(())
+}
+
 /// Children of this process go to another pid namespace until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Detour {
@@ -358,7 +426,8 @@ impl Drop for Detour {
 pub(crate) fn streams<'a>(
     stdio: &'a Stdio,
     peer: Option<BorrowedFd<'a>>,
-) -> Result<[BorrowedFd<'a>; 3], Failure> {
+    in_init: bool,
+) -> Result<Option<[BorrowedFd<'a>; 3]>, Failure> {
     match (stdio, peer) {
         (
             Stdio::Pipes {
@@ -367,8 +436,9 @@ pub(crate) fn streams<'a>(
                 stderr,
             },
             None,
-        ) => Ok([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]),
-        (Stdio::Terminal, Some(peer)) => Ok([peer; 3]),
+        ) => Ok(Some([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])),
+        (Stdio::Terminal, Some(peer)) => Ok(Some([peer; 3])),
+        (Stdio::Terminal, None) if in_init => Ok(None),
         _ => Err(crate::Invalid::Missing("terminal, or it has one and gets pipes").into()),
     }
 }
@@ -435,22 +505,25 @@ fn is_refused(errno: Errno) -> bool {
 pub(crate) fn born_or_dead(
     mut born: Born,
     clock: &mut Clock,
-    pauses: impl Fn(Pause, i32) -> Result<(), Failure>,
+    pauses: impl Fn(Pause, i32, Option<OwnedFd>) -> Result<(), Failure>,
     failure: impl FnOnce(Step, usize, Reason) -> Failure,
 ) -> Result<Born, Failure> {
     let mut packet = [0; handshake::LEN];
     let word = loop {
-        let word = match born.line().read_exact(&mut packet) {
-            Ok(()) => handshake::decode(&packet),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+        let received = sys::socket::receive(born.line().as_fd(), &mut packet);
+        let (word, fd) = match received {
+            Ok(got) if got.len == packet.len() => {
+                (handshake::decode(&packet), got.fds.into_iter().next())
+            }
+            Err(error) if error.errno == Errno::AGAIN => {
                 return Err(Failure::Silent(PATIENCE));
             }
-            Err(_) => None,
+            _ => (None, None),
         };
         let Some(Message::Pause(why)) = word else {
             break word;
         };
-        pauses(why, born.pid)?;
+        pauses(why, born.pid, fd)?;
         // One that is gone is heard of at the next word.
         unheard(born.line().write_all(&[1]));
     };

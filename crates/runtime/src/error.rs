@@ -233,7 +233,12 @@ impl Failure {
             Step::Seccomp => "unable to init seccomp".to_owned(),
             Step::Capabilities => "unable to apply caps".to_owned(),
             Step::User => "unable to set the user".to_owned(),
+            Step::Label if item == 1 => "unable to apply selinux label".to_owned(),
             Step::Label => "unable to apply apparmor profile".to_owned(),
+            Step::Schedule => {
+                let words = ["scheduler", "ioPriority", "personality", "execCPUAffinity"];
+                format!("error setting {}", words.get(item).unwrap_or(&"schedule"))
+            }
             Step::OomScore => "unable to set oom_score_adj".to_owned(),
             step => format!("{step:?} {item}").to_lowercase(),
         };

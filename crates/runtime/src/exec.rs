@@ -9,10 +9,10 @@ use types::oci::runtime::Process;
 
 use crate::create::{self, Clock, Detour};
 use crate::error::Failure;
-use crate::handshake::{self, Message};
+use crate::handshake::{self, Message, Pause};
 use crate::init::{self, Stage};
 use crate::plan::process::ProcessPlan;
-use crate::{Child, Container, Stdio, home};
+use crate::{Child, Container, Stdio, home, notify};
 
 /// How the command line asks for an additional process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +38,7 @@ pub(crate) fn exec(
     facts.is_alone = manner.is_alone;
     facts.kept_fds = manner.kept_fds;
     let mut plan = ProcessPlan::new(process, container.filter.clone(), facts)?;
+    plan.personality = container.personality;
     if !plan.has_home() {
         let home = home::of(container.root.as_fd(), plan.uid);
         plan.set_home(&home)?;
@@ -48,7 +49,7 @@ pub(crate) fn exec(
         None
     };
     let entry = container.group.entry()?;
-    let streams = create::streams(stdio, pair.as_ref().map(|pair| pair.peer.as_fd()))?;
+    let streams = create::streams(stdio, pair.as_ref().map(|pair| pair.peer.as_fd()), false)?;
     let init = container.init.as_fd();
     // A pid namespace is for children, the rest the child enters itself.
     let kinds = container.kinds & !namespace::PID;
@@ -76,12 +77,16 @@ pub(crate) fn exec(
     })?;
     drop(detour);
     clock.note("clone");
-    let mut born = create::born_or_dead(
-        born,
-        &mut clock,
-        |_, _| Ok(()),
-        |step, item, reason| Failure::of_process(&plan, step, item, reason),
-    )?;
+    let pauses = |pause, pid, fd: Option<OwnedFd>| match pause {
+        Pause::Listener => {
+            let state = notify::state(&container.id, "1.2.1", pid);
+            notify::hand_over(&plan, pid, &state, fd)
+        }
+        _ => Ok(()),
+    };
+    let mut born = create::born_or_dead(born, &mut clock, pauses, |step, item, reason| {
+        Failure::of_process(&plan, step, item, reason)
+    })?;
     go(born.line())?;
     clock.note("execve");
     let start_time = pidfd::start_time(born.pid)

@@ -85,7 +85,18 @@ pub(crate) enum Pause {
     Ids,
     /// What the parent does when the namespaces exist: hooks.
     Namespaces,
+    /// That the parent takes the other end of the terminal, which comes along.
+    Console,
+    /// That the parent takes the filter's listener, which comes along.
+    Listener,
 }
+
+const PAUSES: [Pause; 4] = [
+    Pause::Ids,
+    Pause::Namespaces,
+    Pause::Console,
+    Pause::Listener,
+];
 
 const STEPS: [Step; 32] = [
     Step::Begin,
@@ -210,10 +221,7 @@ pub(crate) fn ready(times: &Times) -> [u8; LEN] {
 pub(crate) fn pause(why: Pause) -> [u8; LEN] {
     let mut packet = [0; LEN];
     packet[0] = 2;
-    packet[1] = match why {
-        Pause::Ids => 0,
-        Pause::Namespaces => 1,
-    };
+    packet[1] = why as u8;
     packet
 }
 
@@ -241,11 +249,7 @@ pub(crate) fn decode(packet: &[u8; LEN]) -> Option<Message> {
         return Some(Message::Ready(at_us));
     }
     if *kind == 2 {
-        return match *step {
-            0 => Some(Message::Pause(Pause::Ids)),
-            1 => Some(Message::Pause(Pause::Namespaces)),
-            _ => None,
-        };
+        return PAUSES.get(usize::from(*step)).copied().map(Message::Pause);
     }
     let call = call.split(|byte| *byte == 0).next().unwrap_or_default();
     let errno = i32::from_le_bytes([*e0, *e1, *e2, *e3]);
@@ -295,7 +299,7 @@ mod tests {
                 errno: Errno::ACCESS,
             })
         );
-        for why in [Pause::Ids, Pause::Namespaces] {
+        for why in PAUSES {
             assert_eq!(decode(&pause(why)), Some(Message::Pause(why)));
         }
         let mut foreign = packet;

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+mod copy_up;
 mod create;
 mod error;
 mod exec;
@@ -15,6 +16,7 @@ mod handshake;
 mod home;
 mod hooks;
 mod init;
+mod notify;
 mod plan;
 mod prepare;
 pub mod seccomp;
@@ -87,6 +89,7 @@ pub struct Container {
     /// Namespaces that are not the host's.
     kinds: u64,
     filter: Option<Rc<Filter>>,
+    personality: Option<u32>,
 }
 
 /// A process in a container.

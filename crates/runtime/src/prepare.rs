@@ -7,15 +7,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use cgroup::{Group, Topology};
+use sys::clone::Cloned;
 use sys::mount::{self, Tree, attr};
+use sys::single_threaded::SingleThreaded;
 use sys::tty::Pair;
-use sys::{Errno, root};
+use sys::{Errno, namespace, root};
 use types::Mount;
 
-use crate::error::Failure;
+use crate::copy_up::copy_up;
+use crate::error::{Failure, unheard};
 use crate::init;
-use crate::plan::Plan;
 use crate::plan::mounts::{MountStep, What};
+use crate::plan::{IdMaps, NodeStep, Plan};
 
 /// Descriptors for each line of the plan that needs one. Dropping it undoes all of it: a detached
 /// mount lives as long as its descriptor.
@@ -27,6 +30,8 @@ pub(crate) struct Prepared {
     pub(crate) join: Vec<(u64, OwnedFd)>,
     pub(crate) covers: Option<Covers>,
     pub(crate) console: Option<Pair>,
+    /// Nodes of the host for each of the plan's, where a user namespace makes none.
+    pub(crate) nodes: Vec<OwnedFd>,
 }
 
 /// Where a mount comes from.
@@ -34,8 +39,11 @@ pub(crate) struct Prepared {
 pub(crate) enum Source {
     /// It is made and only needs its place.
     Made { mount: OwnedFd, is_dir: bool },
-    /// Init makes it, of this kind.
-    InInit(CString),
+    /// Init makes it, of this kind; what it is filled with.
+    InInit {
+        kind: CString,
+        content: Option<OwnedFd>,
+    },
     /// The groups of v1.
     CgroupV1(CgroupView),
 }
@@ -46,8 +54,6 @@ pub(crate) struct CgroupView {
     pub(crate) tmpfs: OwnedFd,
     /// Name of each hierarchy and the group in it.
     pub(crate) groups: Vec<(CString, OwnedFd)>,
-    /// `cpu` → `cpu,cpuacct`.
-    pub(crate) links: Vec<(CString, CString)>,
 }
 
 /// What masked paths are covered with.
@@ -68,7 +74,7 @@ pub(crate) fn prepare(
     let mut console = None;
     let mut mounts = Vec::with_capacity(plan.mounts.len());
     for step in &plan.mounts {
-        let source = source(plan, step, group, topology)?;
+        let source = source((plan, root.as_fd()), step, group, topology)?;
         if let (Source::Made { mount, .. }, true) = (&source, plan.process.terminal)
             && step.target.name == "/dev/pts"
         {
@@ -78,7 +84,8 @@ pub(crate) fn prepare(
         }
         mounts.push(source);
     }
-    if plan.process.terminal && console.is_none() {
+    let in_init = plan.ids.is_some();
+    if plan.process.terminal && console.is_none() && !in_init {
         let source = sys::Error::new("open_pty", Errno::NODEV);
         return Err(Failure::Host {
             what: "open the console: no /dev/pts".to_owned(),
@@ -87,8 +94,8 @@ pub(crate) fn prepare(
     }
     let join = plan.namespaces.join.iter().map(|(kind, path)| {
         let what = || format!("open namespace {path:?}");
-        let file = sys::namespace::open(Path::new(path)).map_err(Failure::host(what))?;
-        let found = sys::namespace::kind(file.as_fd()).map_err(Failure::host(what))?;
+        let file = namespace::open(Path::new(path)).map_err(Failure::host(what))?;
+        let found = namespace::kind(file.as_fd()).map_err(Failure::host(what))?;
         if found != *kind {
             let source = sys::Error::new("namespace_kind", Errno::INVAL);
             return Err(Failure::Host {
@@ -100,6 +107,11 @@ pub(crate) fn prepare(
     });
     Ok(Prepared {
         join: join.collect::<Result<_, _>>()?,
+        nodes: if in_init {
+            host_nodes(plan)?
+        } else {
+            Vec::new()
+        },
         covers: if plan.masked.is_empty() {
             None
         } else {
@@ -111,8 +123,44 @@ pub(crate) fn prepare(
     })
 }
 
+/// The host's nodes of these numbers, to be bound: a user namespace may make none.
+fn host_nodes(plan: &Plan) -> Result<Vec<OwnedFd>, Failure> {
+    let open = |step: &NodeStep| {
+        let what = || format!("device node {:?} of the host", step.target.name);
+        let mount =
+            mount::open_host_tree(&step.target.path, Tree::Clone).map_err(Failure::host(what))?;
+        let numbers = root::kind(mount.as_fd())
+            .map_err(Failure::host(what))?
+            .device;
+        if numbers != Some((step.node.major, step.node.minor)) {
+            return Err(Failure::Host {
+                what: what(),
+                source: sys::Error::new("fstat", Errno::NODEV),
+            });
+        }
+        let private = mount::Attributes {
+            propagation: mount::propagation::PRIVATE,
+            ..mount::Attributes::default()
+        };
+        mount::set_attributes(mount.as_fd(), false, private).map_err(Failure::host(what))?;
+        Ok(mount)
+    };
+    plan.nodes.iter().map(open).collect()
+}
+
+/// What the image has where a mount wants its content; nothing, where nothing is.
+fn content(root: BorrowedFd<'_>, step: &MountStep) -> sys::Result<Option<OwnedFd>> {
+    let What::New { copy_up: true, .. } = step.what else {
+        return Ok(None);
+    };
+    match root::find(root, &step.target.path) {
+        Err(error) if matches!(error.errno, Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 fn source(
-    plan: &Plan,
+    (plan, root): (&Plan, BorrowedFd<'_>),
     step: &MountStep,
     group: &Group,
     topology: &Topology,
@@ -128,12 +176,16 @@ fn source(
             kind,
             in_init: true,
             ..
-        } => Ok(Source::InInit(kind.clone())),
+        } => Ok(Source::InInit {
+            kind: kind.clone(),
+            content: content(root, step).map_err(Failure::host(what))?,
+        }),
         What::New {
             kind,
             source,
             options,
             in_init: false,
+            ..
         } => {
             let context = mount::fsopen(kind).map_err(Failure::host(what))?;
             let made = (|| {
@@ -153,15 +205,19 @@ fn source(
                 ..mount::Attributes::default()
             };
             init::change(mount.as_fd(), rest, step.recursive).map_err(Failure::host(what))?;
+            if let Some(content) = content(root, step).map_err(Failure::host(what))? {
+                copy_up(content.as_fd(), mount.as_fd()).map_err(Failure::host(what))?;
+            }
             Ok(Source::Made {
                 mount,
                 is_dir: true,
             })
         }
         What::Bind { .. } => bind(step).map_err(Failure::host(what)),
-        What::Cgroup if topology.is_unified() && plan.namespaces.new_cgroup => {
-            Ok(Source::InInit(c"cgroup2".to_owned()))
-        }
+        What::Cgroup if topology.is_unified() && plan.namespaces.new_cgroup => Ok(Source::InInit {
+            kind: c"cgroup2".to_owned(),
+            content: None,
+        }),
         What::Cgroup if topology.is_unified() => {
             let (_, dir) = group.directories().next().ok_or(Failure::NoCgroup)?;
             let mount = own_group(dir, step).map_err(Failure::host(what))?;
@@ -199,9 +255,37 @@ fn bind(step: &MountStep) -> sys::Result<Source> {
             mount::open_tree(found.as_fd(), c"", tree)?
         }
     };
+    if let Some((ids, recursive)) = &step.ids {
+        let ids = id_namespace(ids)?;
+        mount::set_ids(mount.as_fd(), *recursive, ids.as_fd())?;
+    }
     init::change(mount.as_fd(), step.attributes, step.recursive)?;
     let is_dir = root::kind(mount.as_fd())?.is_dir;
     Ok(Source::Made { mount, is_dir })
+}
+
+/// A user namespace with these ids, for as long as its descriptor. A child is its first process
+/// until it is opened.
+fn id_namespace(ids: &IdMaps) -> sys::Result<OwnedFd> {
+    let proof = SingleThreaded::prove()?;
+    let (wait, go) = sys::fd::pipe()?;
+    match sys::clone::clone3(proof, namespace::USER, None)? {
+        Cloned::Child => {
+            // The end of the pipe, or the parent's, is the end.
+            unheard(sys::clone::die_with_parent());
+            drop(go);
+            unheard(sys::fd::read(wait.as_fd(), &mut [0]));
+            sys::clone::exit(0)
+        }
+        Cloned::Parent { pid, pidfd } => {
+            let path = format!("/proc/{pid}/ns/user");
+            let made = namespace::write_ids(pid, &ids.users, &ids.groups)
+                .and_then(|()| namespace::open(Path::new(&path)));
+            drop(go);
+            unheard(sys::pidfd::wait(pidfd.as_fd()));
+            made
+        }
+    }
 }
 
 fn own_group(dir: BorrowedFd<'_>, step: &MountStep) -> sys::Result<OwnedFd> {
@@ -230,11 +314,14 @@ fn cgroup_view(group: &Group, step: &MountStep) -> sys::Result<CgroupView> {
         }
         groups.push((text, own_group(dir, step)?));
     }
-    Ok(CgroupView {
-        tmpfs,
-        groups,
-        links,
-    })
+    // Here, for in a user namespace of its own init is nobody to this file system.
+    for (name, _) in &groups {
+        root::make_dir(tmpfs.as_fd(), name, 0o755)?;
+    }
+    for (name, text) in &links {
+        root::make_link(text, tmpfs.as_fd(), name)?;
+    }
+    Ok(CgroupView { tmpfs, groups })
 }
 
 fn tmpfs(mode: &CStr, size: Option<&CStr>, attributes: u64) -> sys::Result<OwnedFd> {

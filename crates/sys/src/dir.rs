@@ -104,6 +104,15 @@ impl Dir {
             .map_err(named("openat"))
     }
 
+    /// Opens the directory that `fd` names, also one that was opened with `O_PATH` only.
+    pub fn of(fd: BorrowedFd<'_>) -> Result<Self> {
+        pass("openat")?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(fd, c".", flags, Mode::empty())
+            .map(Self)
+            .map_err(named("openat"))
+    }
+
     /// Opens the directory at a relative path beneath this one; an empty path is this one.
     pub fn open_dir(&self, path: &Path) -> Result<Self> {
         self.open_beneath(path, DIRECTORY).map(Self)

@@ -194,6 +194,28 @@ pub fn set_attributes(
     }
 }
 
+/// Shows the ids of a mount (with `recursive` of all below it too) as the user namespace `ids` maps
+/// them.
+pub fn set_ids(mount: BorrowedFd<'_>, recursive: bool, ids: BorrowedFd<'_>) -> Result<()> {
+    const IDMAP: u64 = 0x0010_0000;
+    failpoint::pass("mount_setattr")?;
+    let args = libc::mount_attr {
+        attr_set: IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: u64::from(ids.as_raw_fd().unsigned_abs()),
+    };
+    let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
+    let flags = libc::AT_EMPTY_PATH | recursive;
+    let (fd, path, size) = (mount.as_raw_fd(), c"".as_ptr(), size_of_val(&args));
+    let call = libc::SYS_mount_setattr;
+    // SAFETY: a live descriptor, a static string, and arguments of the size that is given.
+    match unsafe { libc::syscall(call, fd, path, flags, &raw const args, size) } {
+        0 => Ok(()),
+        _ => Err(Error::last("mount_setattr")),
+    }
+}
+
 /// Moves the detached mount `mount` onto `target`.
 pub fn move_onto(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
     failpoint::pass("move_mount")?;

@@ -26,6 +26,32 @@ pub const PID: u64 = libc::CLONE_NEWPID as u64;
 /// Network.
 pub const NETWORK: u64 = libc::CLONE_NEWNET as u64;
 
+/// Clocks.
+pub const TIME: u64 = 0x80;
+
+/// Writes the ids of the user namespace of the process `pid`: lines of inside, outside, count.
+pub fn write_ids(pid: i32, users: &str, groups: &str) -> Result<()> {
+    failpoint::pass("write_ids")?;
+    for (file, text) in [("uid_map", users), ("gid_map", groups)] {
+        write_proc(&format!("/proc/{pid}/{file}"), text, "write_ids")?;
+    }
+    Ok(())
+}
+
+/// Sets the clocks of the time namespace that the next child is born into.
+pub fn write_clocks(offsets: &str) -> Result<()> {
+    failpoint::pass("write_clocks")?;
+    write_proc("/proc/self/timens_offsets", offsets, "write_clocks")
+}
+
+fn write_proc(path: &str, text: &str, call: &'static str) -> Result<()> {
+    let failed = |errno| Error::new(call, errno);
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+    rustix::io::write(&file, text.as_bytes()).map_err(failed)?;
+    Ok(())
+}
+
 /// Opens a namespace file.
 pub fn open(path: &std::path::Path) -> Result<OwnedFd> {
     failpoint::pass("open_namespace")?;

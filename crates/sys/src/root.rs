@@ -21,6 +21,8 @@ pub struct Kind {
     pub is_executable: bool,
     /// A character device with these numbers.
     pub char_device: Option<(u32, u32)>,
+    /// A device of either kind with these numbers.
+    pub device: Option<(u32, u32)>,
     /// Size in bytes.
     pub size: u64,
 }
@@ -174,16 +176,17 @@ pub fn kind(fd: impl AsFd) -> Result<Kind> {
     failpoint::pass("fstat")?;
     let stat = rustix::fs::fstat(fd).map_err(|errno| Error::new("fstat", errno))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
+    let numbers = (
+        rustix::fs::major(stat.st_rdev),
+        rustix::fs::minor(stat.st_rdev),
+    );
     Ok(Kind {
         is_dir: kind == FileType::Directory,
         is_file: kind == FileType::RegularFile,
         is_executable: stat.st_mode & 0o111 != 0,
-        char_device: (kind == FileType::CharacterDevice).then(|| {
-            (
-                rustix::fs::major(stat.st_rdev),
-                rustix::fs::minor(stat.st_rdev),
-            )
-        }),
+        char_device: (kind == FileType::CharacterDevice).then_some(numbers),
+        device: matches!(kind, FileType::CharacterDevice | FileType::BlockDevice)
+            .then_some(numbers),
         size: u64::try_from(stat.st_size).unwrap_or_default(),
     })
 }

@@ -75,6 +75,119 @@ pub fn set_limit(limit: Limit) -> Result<()> {
     }
 }
 
+/// Sets a limit of the process `pid`.
+pub fn set_limit_of(pid: i32, limit: Limit) -> Result<()> {
+    failpoint::pass("setrlimit")?;
+    let wanted = libc::rlimit64 {
+        rlim_cur: limit.soft,
+        rlim_max: limit.hard,
+    };
+    let none = std::ptr::null_mut::<libc::rlimit64>();
+    let resource = limit.resource;
+    // SAFETY: the kernel reads one rlimit64.
+    match unsafe { libc::syscall(libc::SYS_prlimit64, pid, resource, &raw const wanted, none) } {
+        0 => Ok(()),
+        _ => Err(Error::last("setrlimit")),
+    }
+}
+
+/// Sets the oom_score_adj of the process `pid`.
+pub fn set_oom_score_adj_of(pid: i32, value: i32) -> Result<()> {
+    failpoint::pass("oom_score_adj")?;
+    let failed = |errno: Errno| Error::new("oom_score_adj", errno);
+    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
+    let mode = rustix::fs::Mode::empty();
+    let path = format!("/proc/{pid}/oom_score_adj");
+    let file = rustix::fs::open(path, flags, mode).map_err(failed)?;
+    rustix::io::write(&file, decimal(value, &mut [0; 12])).map_err(failed)?;
+    Ok(())
+}
+
+/// How a process is scheduled (sched_setattr(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scheduling {
+    /// `SCHED_OTHER` (0), `SCHED_FIFO` (1), …
+    pub policy: u32,
+    /// `SCHED_FLAG_…`.
+    pub flags: u64,
+    /// Nice value.
+    pub nice: i32,
+    /// Static priority.
+    pub priority: u32,
+    /// Nanoseconds.
+    pub runtime: u64,
+    /// Nanoseconds.
+    pub deadline: u64,
+    /// Nanoseconds.
+    pub period: u64,
+}
+
+/// What the kernel reads (linux/sched/types.h).
+#[repr(C)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+/// Sets how this process is scheduled.
+pub fn set_scheduling(wanted: Scheduling) -> Result<()> {
+    failpoint::pass("sched_setattr")?;
+    let attr = SchedAttr {
+        size: u32::try_from(size_of::<SchedAttr>()).unwrap_or_default(),
+        policy: wanted.policy,
+        flags: wanted.flags,
+        nice: wanted.nice,
+        priority: wanted.priority,
+        runtime: wanted.runtime,
+        deadline: wanted.deadline,
+        period: wanted.period,
+    };
+    // SAFETY: the kernel reads as many bytes as the structure says that it has.
+    match unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) } {
+        0 => Ok(()),
+        _ => Err(Error::last("sched_setattr")),
+    }
+}
+
+/// Sets how this process waits for disks: a class (1 real time, 2 best effort, 3 idle) and a level.
+pub fn set_io_priority(class: u16, level: u16) -> Result<()> {
+    const THIS_PROCESS: i32 = 1;
+    failpoint::pass("ioprio_set")?;
+    let value = (i32::from(class) << 13) | i32::from(level);
+    // SAFETY: three integers.
+    match unsafe { libc::syscall(libc::SYS_ioprio_set, THIS_PROCESS, 0, value) } {
+        0 => Ok(()),
+        _ => Err(Error::last("ioprio_set")),
+    }
+}
+
+/// Sets on which processors this process runs: one bit each.
+pub fn set_affinity(processors: &[u64]) -> Result<()> {
+    failpoint::pass("sched_setaffinity")?;
+    let (size, start) = (size_of_val(processors), processors.as_ptr());
+    // SAFETY: as many bytes as are given.
+    match unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size, start) } {
+        0 => Ok(()),
+        _ => Err(Error::last("sched_setaffinity")),
+    }
+}
+
+/// Makes this process believe to run on another system (`PER_LINUX` 0, `PER_LINUX32` 8).
+pub fn set_personality(persona: u32) -> Result<()> {
+    failpoint::pass("personality")?;
+    // SAFETY: an integer.
+    match unsafe { libc::personality(libc::c_ulong::from(persona)) } {
+        -1 => Err(Error::last("personality")),
+        _ => Ok(()),
+    }
+}
+
 /// Sets this process's oom_score_adj, through the /proc that it sees.
 pub fn set_oom_score_adj(value: i32) -> Result<()> {
     failpoint::pass("oom_score_adj")?;

@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code, reason = "seccomp(2)")]
 
+use std::os::fd::{FromRawFd, OwnedFd};
+
 use crate::{Error, Result, failpoint};
 
 /// One instruction of a filter (classic BPF, linux/filter.h).
@@ -34,6 +36,29 @@ pub fn load(program: &[Instruction], flags: u32) -> Result<()> {
     match unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const filter) } {
         0 => Ok(()),
         _ => Err(Error::last("seccomp")),
+    }
+}
+
+/// As [`load`]; returns the descriptor by which calls of `SECCOMP_RET_USER_NOTIF` are heard of.
+pub fn load_with_listener(program: &[Instruction], flags: u32) -> Result<OwnedFd> {
+    const NEW_LISTENER: u32 = 8;
+    failpoint::pass("seccomp_listener")?;
+    let len = u16::try_from(program.len());
+    let len = len.map_err(|_| Error::new("seccomp_listener", crate::Errno::INVAL))?;
+    let filter = libc::sock_fprog {
+        len,
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    let mode = libc::SECCOMP_SET_MODE_FILTER;
+    let flags = flags | NEW_LISTENER;
+    // SAFETY: as in `load`.
+    match unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const filter) } {
+        -1 => Err(Error::last("seccomp_listener")),
+        fd => {
+            let fd = i32::try_from(fd).map_err(|_| Error::last("seccomp_listener"))?;
+            // SAFETY: a new descriptor that nobody else owns.
+            Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+        }
     }
 }
 

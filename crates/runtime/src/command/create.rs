@@ -208,7 +208,9 @@ fn create_alone(
         hooks::run(&outer, state.as_bytes(), &order.bundle)
             .map_err(|error| failed(error.to_string()))
     };
+    let state = |pid: i32| list::state_text(entry, "creating", pid);
     let alone = Alone {
+        state: &state,
         gate,
         kept_fds: order.kept_fds,
         adjust: &adjust,
@@ -240,6 +242,7 @@ fn adjust(
         create_container: hooks.create_container.clone(),
         start_container: hooks.start_container.clone(),
         state: list::state_text(entry, "creating", pid).into_bytes(),
+        state_at_start: list::state_text(entry, "created", pid).into_bytes(),
         cwd: order.bundle.clone(),
     };
     Ok(())

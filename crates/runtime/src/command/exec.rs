@@ -85,6 +85,10 @@ fn open(entry: &Entry, spec: &Spec, words: &Words) -> Result<Container> {
         init,
         line: None,
         kinds: entry.record.wharf.namespaces,
+        personality: match &spec.linux {
+            Some(linux) => crate::plan::personality(linux).map_err(crate::error::Failure::from)?,
+            None => None,
+        },
         filter: filter.map_err(crate::error::Failure::from)?,
     })
 }

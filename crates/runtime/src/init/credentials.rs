@@ -1,5 +1,7 @@
 //! What the process may do and use, in the order in which it can still be set.
 
+use std::os::fd::OwnedFd;
+
 use sys::sched::Limit;
 use sys::{Errno, credentials};
 
@@ -32,22 +34,46 @@ pub(super) fn set_limits(process: &ProcessPlan) -> Done {
     Ok(())
 }
 
+/// When it runs.
+pub(super) fn set_schedule(process: &ProcessPlan) -> Done {
+    if let Some(wanted) = process.scheduling {
+        sys::sched::set_scheduling(wanted).at(Step::Schedule, 0)?;
+    }
+    if let Some((class, level)) = process.io_priority {
+        sys::sched::set_io_priority(class, level).at(Step::Schedule, 1)?;
+    }
+    if let Some(persona) = process.personality {
+        sys::sched::set_personality(persona).at(Step::Schedule, 2)?;
+    }
+    Ok(())
+}
+
 /// The profile that execve changes to.
 pub(super) fn set_label(process: &ProcessPlan) -> Done {
+    if let Some(label) = &process.selinux {
+        sys::lsm::set_selinux_exec(label.to_bytes()).at(Step::Label, 1)?;
+    }
     match &process.apparmor {
         Some(word) => sys::lsm::set_apparmor_exec(word.to_bytes()).at(Step::Label, 0),
         None => Ok(()),
     }
 }
 
-/// The filter.
-pub(super) fn load_filter(process: &ProcessPlan) -> Done {
+/// The filter; returns its listener.
+pub(super) fn load_filter(process: &ProcessPlan) -> Done<Option<OwnedFd>> {
     if process.no_new_privs {
         credentials::set_no_new_privs().at(Step::Capabilities, 0)?;
     }
     match &process.filter {
-        Some(filter) => sys::seccomp::load(&filter.program, filter.flags).at(Step::Seccomp, 0),
-        None => Ok(()),
+        Some(filter) if filter.listener.is_some() => {
+            sys::seccomp::load_with_listener(&filter.program, filter.flags)
+                .map(Some)
+                .at(Step::Seccomp, 0)
+        }
+        Some(filter) => sys::seccomp::load(&filter.program, filter.flags)
+            .map(|()| None)
+            .at(Step::Seccomp, 0),
+        None => Ok(None),
     }
 }
 

@@ -30,8 +30,8 @@ pub(crate) type Done<T = ()> = Result<T, Failed>;
 #[derive(Debug)]
 pub(crate) struct Stage<'a> {
     pub(crate) entry: Way<'a>,
-    /// Become 0, 1 and 2.
-    pub(crate) streams: [BorrowedFd<'a>; 3],
+    /// Become 0, 1 and 2; none: the terminal that init makes.
+    pub(crate) streams: Option<[BorrowedFd<'a>; 3]>,
     /// The other end of this process's terminal is at the parent.
     pub(crate) terminal: bool,
     /// To the parent.
@@ -87,7 +87,13 @@ fn container(
     stage: &Stage<'_>,
     times: &mut Times,
 ) -> Done<usize> {
-    begin(&plan.process)?;
+    begin()?;
+    if plan.ids.is_some() {
+        pause(stage, Pause::Ids)?;
+        become_root()?;
+    } else {
+        set_oom_score(&plan.process)?;
+    }
     enter_cgroup(&stage.entry)?;
     times.note(Stretch::Cgroup);
     if plan.namespaces.new_cgroup {
@@ -106,13 +112,17 @@ fn container(
         pause(stage, Pause::Namespaces)?;
     }
     times.note(Stretch::Namespaces);
-    rootfs::build(plan, prepared)?;
+    let pair = rootfs::build(plan, prepared)?;
     run_hooks(&plan.hooks.create_container, &plan.hooks)?;
     times.note(Stretch::Mounts);
-    set_streams(&plan.process, stage)?;
+    if let Some(pair) = &pair {
+        hand_over(stage, Pause::Console, pair.master.as_fd())?;
+    }
+    let own = pair.as_ref().map(|pair| [pair.peer.as_fd(); 3]);
+    set_streams(&plan.process, stage, own)?;
     rootfs::finish(plan, prepared)?;
     times.note(Stretch::Pivot);
-    let place = become_user(&plan.process)?;
+    let place = become_user(&plan.process, stage)?;
     times.note(Stretch::User);
     Ok(place)
 }
@@ -124,29 +134,58 @@ fn additional(
     stage: &Stage<'_>,
     times: &mut Times,
 ) -> Done<usize> {
-    begin(process)?;
+    begin()?;
+    set_oom_score(process)?;
+    let [first, last] = &process.affinity;
+    set_affinity(first)?;
     enter_cgroup(&stage.entry)?;
+    set_affinity(last)?;
     times.note(Stretch::Cgroup);
+    if kinds & namespace::USER != 0 {
+        // What they are now may be nobody inside; a limit cannot be raised there.
+        credentials::set_limits(process)?;
+    }
     namespace::enter(init, kinds).at(Step::Join, 0)?;
+    if kinds & namespace::USER != 0 {
+        become_root()?;
+    }
     times.note(Stretch::Namespaces);
-    set_streams(process, stage)?;
-    let place = become_user(process)?;
+    set_streams(process, stage, None)?;
+    let place = become_user(process, stage)?;
     times.note(Stretch::User);
     Ok(place)
 }
 
 /// What a shim passes on must not reach the container: its signal actions, session, readability.
-fn begin(process: &ProcessPlan) -> Done {
+fn begin() -> Done {
     clone::reset_signals().at(Step::Begin, 0)?;
     sys::process::set_not_dumpable().at(Step::Begin, 1)?;
     clone::die_with_parent().at(Step::Begin, 2)?;
     sys::process::new_session().at(Step::Begin, 3)?;
-    sys::process::set_umask(0).at(Step::Begin, 4)?;
-    // Through the host's /proc, which is still ours.
-    if let Some(value) = process.oom_score_adj {
-        sys::sched::set_oom_score_adj(value).at(Step::OomScore, 0)?;
+    sys::process::set_umask(0).at(Step::Begin, 4)
+}
+
+/// Through the host's /proc, which is still ours.
+fn set_oom_score(process: &ProcessPlan) -> Done {
+    match process.oom_score_adj {
+        Some(value) => sys::sched::set_oom_score_adj(value).at(Step::OomScore, 0),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn set_affinity(processors: &[u64]) -> Done {
+    if processors.is_empty() {
+        return Ok(());
+    }
+    sys::sched::set_affinity(processors).at(Step::Schedule, 3)
+}
+
+/// Root of the user namespace that this process is in.
+fn become_root() -> Done {
+    sys::credentials::set_gid(0).at(Step::Ids, 0)?;
+    sys::credentials::set_uid(0).at(Step::Ids, 1)?;
+    // The change of user cleared it.
+    clone::die_with_parent().at(Step::Ids, 2)
 }
 
 /// A thread that moves itself takes no lock that waits for a grace period; a process that is moved
@@ -162,8 +201,10 @@ fn enter_cgroup(way: &Way<'_>) -> Done {
 }
 
 /// The streams are given to the user, who could not reopen them through /proc/self/fd otherwise.
-fn set_streams(process: &ProcessPlan, stage: &Stage<'_>) -> Done {
-    for (item, stream) in (0_u8..).zip(stage.streams) {
+fn set_streams(process: &ProcessPlan, stage: &Stage<'_>, own: Option<[BorrowedFd<'_>; 3]>) -> Done {
+    let none = sys::Error::new("dup2", Errno::BADF);
+    let streams = own.or(stage.streams).ok_or(none).at(Step::Streams, 5)?;
+    for (item, stream) in (0_u8..).zip(streams) {
         clone::set_stream(stream, item).at(Step::Streams, item.into())?;
         let is_null = sys::root::kind(stream)
             .at(Step::Streams, item.into())?
@@ -173,7 +214,7 @@ fn set_streams(process: &ProcessPlan, stage: &Stage<'_>) -> Done {
         }
     }
     if stage.terminal {
-        sys::tty::set_controlling(stage.streams[0]).at(Step::Console, 0)?;
+        sys::tty::set_controlling(streams[0]).at(Step::Console, 0)?;
     }
     sys::fd::close_on_exec_from(3).at(Step::Streams, 3)?;
     for number in 3..3_u32.saturating_add(process.kept_fds) {
@@ -191,15 +232,20 @@ fn give(stream: BorrowedFd<'_>, uid: u32) -> sys::Result<()> {
 }
 
 /// From here on nothing of the host is in reach. Returns which of the places of the program it is.
-fn become_user(process: &ProcessPlan) -> Done<usize> {
+fn become_user(process: &ProcessPlan, stage: &Stage<'_>) -> Done<usize> {
     credentials::set_limits(process)?;
+    credentials::set_schedule(process)?;
     credentials::set_label(process)?;
     sys::process::set_umask(process.umask).at(Step::User, 0)?;
     if !process.no_new_privs {
         // Only a process with CAP_SYS_ADMIN may load a filter without no_new_privs.
-        credentials::load_filter(process)?;
+        give_listener(credentials::load_filter(process)?, stage)?;
     }
     credentials::set_user(process)?;
+    if process.no_new_privs && process.has_listener() {
+        // The parent takes the listener, and it goes when init is told to start.
+        give_listener(credentials::load_filter(process)?, stage)?;
+    }
     sys::root::change_dir(&process.cwd.path).at(Step::Cwd, 0)?;
     sys::root::check_cwd().at(Step::Cwd, 1)?;
     if process.is_alone {
@@ -220,13 +266,17 @@ fn finish(
 ) -> ! {
     match place.and_then(|place| wait(stage, times).map(|()| place)) {
         Ok(place) => {
-            if let Err(failed) = hooks::run(&hooks.start_container, &hooks.state, Path::new("/")) {
-                tell(stage.streams[2], &failed);
+            if let Err(failed) = hooks::run(
+                &hooks.start_container,
+                &hooks.state_at_start,
+                Path::new("/"),
+            ) {
+                tell(std::io::stderr().as_fd(), &failed);
                 clone::exit(255)
             }
             let failure = last(process, place);
             // The parent was told that all is well: now the container's own stderr is the place.
-            say(stage.streams[2], process, place, failure);
+            say(std::io::stderr().as_fd(), process, place, failure);
             clone::exit(255)
         }
         Err(failure) => {
@@ -260,6 +310,19 @@ fn pause(stage: &Stage<'_>, why: Pause) -> Done {
     hear(stage.parent)
 }
 
+/// Gives the parent a descriptor, and waits until it has it.
+fn hand_over(stage: &Stage<'_>, why: Pause, fd: BorrowedFd<'_>) -> Done {
+    sys::socket::send(stage.parent, &[&handshake::pause(why)], &[fd]).at(Step::Pause, 1)?;
+    hear(stage.parent)
+}
+
+fn give_listener(listener: Option<OwnedFd>, stage: &Stage<'_>) -> Done {
+    match listener {
+        Some(listener) => hand_over(stage, Pause::Listener, listener.as_fd()),
+        None => Ok(()),
+    }
+}
+
 /// Runs hooks in the container's namespaces. How one failed goes into the packet as a call and its
 /// status.
 fn run_hooks(list: &[Hook], hooks: &InnerHooks) -> Done {
@@ -285,6 +348,7 @@ fn tell(stderr: BorrowedFd<'_>, failed: &hooks::Failed) {
 
 fn last(process: &ProcessPlan, place: usize) -> sys::Error {
     if process.no_new_privs
+        && !process.has_listener()
         && let Err(Failed { error, .. }) = credentials::load_filter(process)
     {
         return error;

@@ -4,9 +4,11 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sys::mount::{self, Attributes, Tree, attr};
+use sys::tty::{self, Pair};
 use sys::{Errno, namespace, root};
 
 use super::{At, Done};
+use crate::copy_up::copy_up;
 use crate::error::unheard;
 use crate::handshake::Step;
 use crate::plan::Plan;
@@ -15,7 +17,9 @@ use crate::prepare::{CgroupView, Covers, Prepared, Source};
 
 /// Mounts the root and all below it, and fills /dev. Nothing of the host is covered: it happens in
 /// a mount namespace of this process's own.
-pub(super) fn build(plan: &Plan, prepared: &Prepared) -> Done {
+///
+/// Returns the terminal, where init makes it itself.
+pub(super) fn build(plan: &Plan, prepared: &Prepared) -> Done<Option<Pair>> {
     let root = prepared.root.as_fd();
     mount::make_all_private().at(Step::Root, 0)?;
     match &plan.root_place {
@@ -23,16 +27,22 @@ pub(super) fn build(plan: &Plan, prepared: &Prepared) -> Done {
         None => mount::move_onto_root(root),
     }
     .at(Step::Root, 1)?;
-    let mut proc = None;
+    let (mut proc, mut pair) = (None, None);
     for (item, (step, source)) in plan.mounts.iter().zip(&prepared.mounts).enumerate() {
         let made = place(root, step, source).at(Step::Mount, item)?;
         if step.is_proc() {
             proc = made;
+        } else if let Some(made) = made
+            && plan.process.terminal
+            && step.target.name == "/dev/pts"
+        {
+            pair = Some(tty::open_pair(made.as_fd()).at(Step::Console, 2)?);
         }
     }
     set_sysctls(plan, proc)?;
-    fill_dev(plan, root)?;
-    if let (Some(target), Some(pair)) = (&plan.console, &prepared.console) {
+    fill_dev(plan, prepared)?;
+    let shown = pair.as_ref().or(prepared.console.as_ref());
+    if let (Some(target), Some(pair)) = (&plan.console, shown) {
         mount::open_tree(pair.peer.as_fd(), c"", Tree::Clone)
             .and_then(|peer| {
                 let target = ensure(root, target, Shape::File)?;
@@ -40,13 +50,20 @@ pub(super) fn build(plan: &Plan, prepared: &Prepared) -> Done {
             })
             .at(Step::Console, 1)?;
     }
-    Ok(())
+    Ok(pair)
 }
 
 /// Nodes and links. Nearly all lie in one directory, which is looked up once.
-fn fill_dev(plan: &Plan, root: BorrowedFd<'_>) -> Done {
+fn fill_dev(plan: &Plan, prepared: &Prepared) -> Done {
+    let root = prepared.root.as_fd();
     let mut dir = Directory { root, last: None };
     for (item, step) in plan.nodes.iter().enumerate() {
+        if let Some(node) = prepared.nodes.get(item) {
+            ensure(root, &step.target, Shape::File)
+                .and_then(|target| mount::move_onto(node.as_fd(), target.as_fd()))
+                .at(Step::Node, item)?;
+            continue;
+        }
         dir.of(&step.target)
             .and_then(|(dir, name)| root::make_node(dir, name, step.node))
             .at(Step::Node, item)?;
@@ -123,8 +140,11 @@ fn place(root: BorrowedFd<'_>, step: &MountStep, source: &Source) -> sys::Result
                 done => done.map(|()| None),
             }
         }
-        Source::InInit(kind) => {
+        Source::InInit { kind, content } => {
             let mount = make(kind, step)?;
+            if let Some(content) = content {
+                copy_up(content.as_fd(), mount.as_fd())?;
+            }
             let target = if step.is_strict() {
                 ensure_strictly(root, &step.target)?
             } else {
@@ -188,12 +208,8 @@ fn show_cgroups(
     let dir = view.tmpfs.as_fd();
     mount::move_onto(dir, target)?;
     for (name, group) in &view.groups {
-        root::make_dir(dir, name, 0o755)?;
         let target = root::find(dir, name)?;
         mount::move_onto(group.as_fd(), target.as_fd())?;
-    }
-    for (name, text) in &view.links {
-        root::make_link(text, dir, name)?;
     }
     mount::set_attributes(dir, false, attributes)
 }

@@ -6,16 +6,19 @@
 pub(crate) mod devices;
 pub(crate) mod mounts;
 pub(crate) mod process;
+mod schedule;
+mod sysctl;
 
 use std::ffi::CString;
 use std::path::PathBuf;
 
 use sys::namespace;
 use sys::root::Node;
-use types::oci::runtime::{Hook, Linux, Spec};
+use types::oci::runtime::{Hook, IdMapping, Linux, Spec, TimeOffset};
 
 use self::mounts::{MountStep, Target};
 use self::process::{Filter, ProcessPlan};
+use self::sysctl::Sysctl;
 
 /// What the plan depends on besides the Spec.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +75,20 @@ pub enum Invalid {
     /// A sysctl that is not of a namespace that the container has of its own.
     #[error("sysctl {0:?} is not in a separate kernel namespace")]
     Sysctl(String),
+    /// Two parts that do not fit, in runc's words.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// What this runtime does not do.
+    #[error("{0} is not supported by this runtime")]
+    Unsupported(String),
+    /// A number outside of what it may be.
+    #[error("invalid {what}: {value}")]
+    Range {
+        /// What it is.
+        what: &'static str,
+        /// The number.
+        value: i64,
+    },
     /// A filter that cannot be compiled.
     #[error("seccomp: {0}")]
     Seccomp(#[from] crate::seccomp::Invalid),
@@ -94,6 +111,10 @@ pub(crate) struct Plan {
     pub(crate) sysctls: Vec<Sysctl>,
     pub(crate) masked: Vec<CString>,
     pub(crate) readonly: Vec<CString>,
+    /// Of a new user namespace.
+    pub(crate) ids: Option<IdMaps>,
+    /// Of a new time namespace: what the kernel reads.
+    pub(crate) clocks: String,
     /// None: it stays in its maker's.
     pub(crate) keyring: Option<CString>,
     /// Init waits for its parent once the namespaces exist.
@@ -107,13 +128,40 @@ pub(crate) struct Plan {
     pub(crate) process: ProcessPlan,
 }
 
+/// Ids of a user namespace, as the kernel reads them: lines of inside, outside, count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IdMaps {
+    pub(crate) users: String,
+    pub(crate) groups: String,
+}
+
+impl IdMaps {
+    /// Decides the maps; the kernel takes at most 340 lines (user_namespaces(7)).
+    pub(crate) fn new(users: &[IdMapping], groups: &[IdMapping]) -> Result<Self, Invalid> {
+        let text = |what: &'static str, maps: &[IdMapping]| {
+            if maps.len() > 340 {
+                let value = i64::try_from(maps.len()).unwrap_or(i64::MAX);
+                return Err(Invalid::Range { what, value });
+            }
+            let line =
+                |map: &IdMapping| format!("{} {} {}\n", map.container_id, map.host_id, map.size);
+            Ok(maps.iter().map(line).collect())
+        };
+        Ok(Self {
+            users: text("number of uidMappings", users)?,
+            groups: text("number of gidMappings", groups)?,
+        })
+    }
+}
+
 /// Hooks that init runs itself. They allocate: a child of a process with one thread may.
 #[derive(Debug, Default)]
 pub(crate) struct InnerHooks {
     pub(crate) create_container: Vec<Hook>,
     pub(crate) start_container: Vec<Hook>,
-    /// The container's state as they read it.
+    /// The container's state as the first kind reads it, and as the second does.
     pub(crate) state: Vec<u8>,
+    pub(crate) state_at_start: Vec<u8>,
     pub(crate) cwd: PathBuf,
 }
 
@@ -142,15 +190,6 @@ pub(crate) struct LinkStep {
     pub(crate) text: CString,
 }
 
-/// A kernel parameter.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Sysctl {
-    pub(crate) name: String,
-    /// Below /proc: `sys/net/ipv4/…`.
-    pub(crate) path: CString,
-    pub(crate) value: CString,
-}
-
 impl Plan {
     /// Decides everything about the container `id`.
     pub(crate) fn new(id: &str, spec: &Spec, facts: Facts) -> Result<Self, Invalid> {
@@ -164,11 +203,9 @@ impl Plan {
                 .join
                 .retain(|(kind, _)| *kind != namespace::NETWORK);
         }
-        let mounts = spec
-            .mounts
-            .iter()
-            .map(MountStep::new)
-            .collect::<Result<Vec<_>, _>>()?;
+        refuse(spec, linux)?;
+        let ids = ids(linux, &namespaces)?;
+        let mounts = mounts(spec, linux, ids.is_some())?;
         let own_dev = mounts::has_own_dev(&mounts);
         let filter = linux.seccomp.as_ref().map(Filter::of).transpose()?;
         Ok(Self {
@@ -191,15 +228,20 @@ impl Plan {
             },
             hostname: text_of("hostname", &spec.hostname)?,
             domainname: text_of("domainname", &spec.domainname)?,
-            sysctls: sysctls(linux, &namespaces, facts)?,
+            sysctls: sysctl::sysctls(linux, &namespaces, facts)?,
             masked: paths("masked path", &linux.masked_paths)?,
             readonly: paths("read-only path", &linux.readonly_paths)?,
+            ids,
+            clocks: clocks(linux, &namespaces)?,
             keyring: Some(text("id", &format!("_ses.{id}"))?),
             pauses: false,
             pivots: true,
             root_place: None,
             hooks: InnerHooks::default(),
-            process: ProcessPlan::new(process, filter, facts)?,
+            process: ProcessPlan {
+                personality: personality(linux)?,
+                ..ProcessPlan::new(process, filter, facts)?
+            },
             mounts,
             namespaces,
         })
@@ -224,6 +266,11 @@ impl Namespaces {
             match (wanted.path.is_empty(), kind) {
                 (true, namespace::CGROUP) => result.new_cgroup = true,
                 (true, _) => result.new |= kind,
+                // All that is new would have to be made inside it, by one more process.
+                (false, namespace::USER) => {
+                    let what = "joining a user namespace by path";
+                    return Err(Invalid::Unsupported(what.to_owned()));
+                }
                 (false, _) => result.join.push((kind, wanted.path.clone())),
             }
         }
@@ -240,7 +287,111 @@ impl Namespaces {
 }
 
 /// Words of namespaces that are known.
-pub(crate) const NAMESPACE_WORDS: [&str; 6] = ["cgroup", "ipc", "mount", "network", "pid", "uts"];
+pub(crate) const NAMESPACE_WORDS: [&str; 8] = [
+    "cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts",
+];
+
+/// Fields that have no code, and names that would be the host's.
+fn refuse(spec: &Spec, linux: &Linux) -> Result<(), Invalid> {
+    let unsupported = [
+        (linux.intel_rdt.is_some(), "linux.intelRdt"),
+        (linux.memory_policy.is_some(), "linux.memoryPolicy"),
+        (!linux.net_devices.is_empty(), "linux.netDevices"),
+        (!linux.mount_label.is_empty(), "linux.mountLabel"),
+    ];
+    if let Some((_, field)) = unsupported.into_iter().find(|(given, _)| *given) {
+        return Err(Invalid::Unsupported(field.to_owned()));
+    }
+    let has_uts = linux.namespaces.iter().any(|one| one.kind == "uts");
+    if !spec.hostname.is_empty() && !has_uts {
+        return Err(Invalid::Conflict(
+            "unable to set hostname without a private UTS namespace",
+        ));
+    }
+    if !spec.domainname.is_empty() && !has_uts {
+        return Err(Invalid::Conflict(
+            "unable to set domainname without a private UTS namespace",
+        ));
+    }
+    Ok(())
+}
+
+/// The maps of a new user namespace.
+fn ids(linux: &Linux, namespaces: &Namespaces) -> Result<Option<IdMaps>, Invalid> {
+    let is_new = namespaces.new & namespace::USER != 0;
+    let (users, groups) = (&linux.uid_mappings, &linux.gid_mappings);
+    let has_maps = !users.is_empty() || !groups.is_empty();
+    if !is_new && has_maps {
+        return Err(Invalid::Conflict(
+            "user namespace mappings specified, but user namespace isn't enabled in the config",
+        ));
+    }
+    if !is_new {
+        return Ok(None);
+    }
+    if users.is_empty() {
+        return Err(Invalid::Conflict(
+            "user namespaces enabled, but no uid mappings found",
+        ));
+    }
+    if groups.is_empty() {
+        return Err(Invalid::Conflict(
+            "user namespaces enabled, but no gid mappings found",
+        ));
+    }
+    IdMaps::new(users, groups).map(Some)
+}
+
+/// In a user namespace of its own init makes every file system, so that it is its owner.
+fn mounts(spec: &Spec, linux: &Linux, own_ids: bool) -> Result<Vec<MountStep>, Invalid> {
+    let mut steps = Vec::with_capacity(spec.mounts.len());
+    for mount in &spec.mounts {
+        let mut step = MountStep::new(mount, linux)?;
+        if own_ids && let mounts::What::New { in_init, .. } = &mut step.what {
+            *in_init = true;
+        }
+        steps.push(step);
+    }
+    Ok(steps)
+}
+
+/// What /proc/self/timens_offsets takes.
+fn clocks(linux: &Linux, namespaces: &Namespaces) -> Result<String, Invalid> {
+    if linux.time_offsets.is_empty() {
+        return Ok(String::new());
+    }
+    if namespaces.new & namespace::TIME == 0 {
+        return Err(Invalid::Conflict(
+            "time namespace offsets specified, but time namespace isn't enabled in the config",
+        ));
+    }
+    let line = |(clock, offset): (&String, &TimeOffset)| match clock.as_str() {
+        "monotonic" | "boottime" => Ok(format!("{clock} {} {}\n", offset.secs, offset.nanosecs)),
+        word => Err(Invalid::Unknown {
+            what: "clock",
+            word: word.to_owned(),
+        }),
+    };
+    linux.time_offsets.iter().map(line).collect()
+}
+
+/// `PER_LINUX` or `PER_LINUX32`.
+pub(crate) fn personality(linux: &Linux) -> Result<Option<u32>, Invalid> {
+    let Some(wanted) = &linux.personality else {
+        return Ok(None);
+    };
+    if !wanted.flags.is_empty() {
+        return Err(Invalid::Unsupported("linux.personality.flags".to_owned()));
+    }
+    match wanted.domain.as_str() {
+        "LINUX" => Ok(Some(0)),
+        "LINUX32" => Ok(Some(8)),
+        word => Err(Invalid::Unknown {
+            what: "personality",
+            word: word.to_owned(),
+        }),
+    }
+}
 
 fn namespace_kind(word: &str) -> Result<u64, Invalid> {
     Ok(match word {
@@ -250,7 +401,8 @@ fn namespace_kind(word: &str) -> Result<u64, Invalid> {
         "ipc" => namespace::IPC,
         "uts" => namespace::UTS,
         "cgroup" => namespace::CGROUP,
-        // Ids of the host inside and outside: user and time namespaces have no code here yet.
+        "user" => namespace::USER,
+        "time" => namespace::TIME,
         _ => {
             return Err(Invalid::Unknown {
                 what: "namespace",
@@ -269,56 +421,6 @@ fn root_propagation(word: &str) -> Result<Option<(u64, bool)>, Invalid> {
                 what: "propagation",
                 word: word.to_owned(),
             }),
-    }
-}
-
-fn sysctls(linux: &Linux, namespaces: &Namespaces, facts: Facts) -> Result<Vec<Sysctl>, Invalid> {
-    let mut steps = Vec::new();
-    for (name, value) in &linux.sysctl {
-        // Both forms are in use: dots, and slashes where a part (a link's name) has dots itself.
-        let path = match (name.find('/'), name.find('.')) {
-            (Some(slash), Some(dot)) if slash < dot => name.clone(),
-            (Some(_), None) => name.clone(),
-            _ => name.replace(['.', '/'], "\0").replace('\0', "/"),
-        };
-        let separate = match sysctl_namespace(&path) {
-            Some(namespace::NETWORK) if facts.has_netns => true,
-            Some(kind) => namespaces.is_separate(kind),
-            None => false,
-        };
-        if !separate || path.split('/').any(|part| part.is_empty() || part == "..") {
-            return Err(Invalid::Sysctl(name.clone()));
-        }
-        steps.push(Sysctl {
-            name: name.clone(),
-            path: text("sysctl", &format!("sys/{path}"))?,
-            value: text("sysctl", value)?,
-        });
-    }
-    Ok(steps)
-}
-
-/// Which namespace a kernel parameter belongs to (namespaces(7), and what peers allow).
-fn sysctl_namespace(path: &str) -> Option<u64> {
-    const IPC: [&str; 9] = [
-        "kernel/msgmax",
-        "kernel/msgmnb",
-        "kernel/msgmni",
-        "kernel/sem",
-        "kernel/shmall",
-        "kernel/shmmax",
-        "kernel/shmmni",
-        "kernel/shm_rmid_forced",
-        "kernel/auto_msgmni",
-    ];
-    if path.starts_with("net/") {
-        Some(namespace::NETWORK)
-    } else if IPC.contains(&path) || path.starts_with("fs/mqueue/") {
-        Some(namespace::IPC)
-    } else if path == "kernel/domainname" || path == "kernel/hostname" {
-        Some(namespace::UTS)
-    } else {
-        None
     }
 }
 

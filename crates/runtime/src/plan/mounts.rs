@@ -3,9 +3,9 @@
 use std::ffi::CString;
 
 use sys::mount::{Attributes, attr, propagation};
-use types::oci::runtime::SpecMount;
+use types::oci::runtime::{Linux, SpecMount};
 
-use super::{Invalid, text};
+use super::{IdMaps, Invalid, text};
 
 /// A place in the container, cleaned (`/a/../b` is `/b`), with every part on the way to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) struct MountStep {
     pub(crate) attributes: Attributes,
     /// For it and all mounts below.
     pub(crate) recursive: Attributes,
+    /// How its ids are shown, and whether those of mounts below it too.
+    pub(crate) ids: Option<(IdMaps, bool)>,
 }
 
 /// What is mounted.
@@ -46,6 +48,8 @@ pub(crate) enum What {
         options: Vec<(CString, Option<CString>)>,
         /// It shows a namespace of the container, so only init can make it.
         in_init: bool,
+        /// What the image has there is copied into it.
+        copy_up: bool,
     },
     /// A file or directory of the host, or what is found beneath it.
     Bind {
@@ -98,7 +102,7 @@ impl Target {
 
 impl MountStep {
     /// Decides one line.
-    pub(crate) fn new(mount: &SpecMount) -> Result<Self, Invalid> {
+    pub(crate) fn new(mount: &SpecMount, linux: &Linux) -> Result<Self, Invalid> {
         let mut options = Options::default();
         for word in &mount.options {
             options.take(word)?;
@@ -122,6 +126,7 @@ impl MountStep {
                     source: text("mount source", &mount.source)?,
                     options: options.data,
                     in_init: matches!(kind, "proc" | "sysfs" | "mqueue"),
+                    copy_up: options.copy_up,
                 },
             }
         };
@@ -131,6 +136,7 @@ impl MountStep {
             what,
             attributes: options.attributes,
             recursive: options.recursive,
+            ids: shown_ids(mount, options.ids, linux)?,
         })
     }
 
@@ -145,6 +151,26 @@ impl MountStep {
         matches!(&self.what, What::New { kind, .. } if kind.as_c_str() == c"proc")
             && self.target.name == "/proc"
     }
+}
+
+/// A mount's own maps, else the container's.
+fn shown_ids(
+    mount: &SpecMount,
+    wanted: Option<bool>,
+    linux: &Linux,
+) -> Result<Option<(IdMaps, bool)>, Invalid> {
+    let own = (&mount.uid_mappings, &mount.gid_mappings);
+    let (users, groups) = match (wanted, own.0.is_empty() && own.1.is_empty()) {
+        (None, true) => return Ok(None),
+        (Some(_), true) => (&linux.uid_mappings, &linux.gid_mappings),
+        (_, false) => own,
+    };
+    if users.is_empty() || groups.is_empty() {
+        return Err(Invalid::Conflict(
+            "id-mapped mounts need uidMappings and gidMappings",
+        ));
+    }
+    Ok(Some((IdMaps::new(users, groups)?, wanted == Some(true))))
 }
 
 /// Tells whether /dev is the container's own, to be filled.
@@ -180,6 +206,9 @@ struct Options {
     attributes: Attributes,
     recursive: Attributes,
     data: Vec<(CString, Option<CString>)>,
+    copy_up: bool,
+    /// Ids are mapped; recursively.
+    ids: Option<bool>,
 }
 
 impl Options {
@@ -188,6 +217,9 @@ impl Options {
             "bind" => self.bind = Some(self.bind.unwrap_or(false)),
             "rbind" => self.bind = Some(true),
             "" => {}
+            "tmpcopyup" => self.copy_up = true,
+            "idmap" => self.ids = Some(false),
+            "ridmap" => self.ids = Some(true),
             word if PLAIN.contains(&word) => {}
             word => {
                 if let Some(path) = word.strip_prefix(BENEATH) {
@@ -269,7 +301,7 @@ pub(crate) fn option_words() -> Vec<String> {
     let propagation = ["private", "shared", "slave", "unbindable"];
     let mut words: Vec<String> = own.map(str::to_owned).chain(recursive).collect();
     words.extend(PLAIN.map(str::to_owned));
-    words.push("rbind".to_owned());
+    words.extend(["rbind", "tmpcopyup", "idmap", "ridmap"].map(str::to_owned));
     words.extend(
         propagation
             .iter()
@@ -284,14 +316,14 @@ mod tests {
     use super::*;
 
     fn step(kind: &str, source: &str, options: &[&str]) -> MountStep {
-        MountStep::new(&SpecMount {
+        let mount = SpecMount {
             destination: "/x".to_owned(),
             kind: kind.to_owned(),
             source: source.to_owned(),
             options: options.iter().map(|&word| word.to_owned()).collect(),
             ..SpecMount::default()
-        })
-        .unwrap()
+        };
+        MountStep::new(&mount, &Linux::default()).unwrap()
     }
 
     #[test]

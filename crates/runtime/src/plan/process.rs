@@ -6,11 +6,12 @@ use std::rc::Rc;
 
 use sys::clone::Strings;
 use sys::credentials::Capabilities;
-use sys::sched::Limit;
+use sys::sched::{Limit, Scheduling};
 use sys::seccomp::Instruction;
 use types::oci::runtime::{Process, Rlimit, Seccomp};
 
 use super::mounts::Target;
+use super::schedule;
 use super::{Facts, Invalid, text};
 use crate::seccomp;
 
@@ -32,9 +33,17 @@ pub(crate) struct ProcessPlan {
     pub(crate) limits: Vec<Limit>,
     pub(crate) no_new_privs: bool,
     pub(crate) oom_score_adj: Option<i32>,
+    pub(crate) personality: Option<u32>,
+    pub(crate) scheduling: Option<Scheduling>,
+    /// Class and level.
+    pub(crate) io_priority: Option<(u16, u16)>,
+    /// Processors of an additional process: before it is in its cgroup, and at the end.
+    pub(crate) affinity: [Vec<u64>; 2],
     pub(crate) filter: Option<Rc<Filter>>,
     /// Written to the process's own `attr/apparmor/exec`.
     pub(crate) apparmor: Option<CString>,
+    /// Written to the process's own `attr/exec`.
+    pub(crate) selinux: Option<CString>,
     pub(crate) cwd: Target,
     pub(crate) program: Program,
     pub(crate) args: Strings,
@@ -54,6 +63,15 @@ pub(crate) struct CapabilityPlan {
 pub(crate) struct Filter {
     pub(crate) program: Vec<Instruction>,
     pub(crate) flags: u32,
+    /// Who hears of calls that ask.
+    pub(crate) listener: Option<Listener>,
+}
+
+/// Who hears of calls that ask (`SCMP_ACT_NOTIFY`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) path: String,
+    pub(crate) metadata: String,
 }
 
 /// Where the program may lie.
@@ -99,7 +117,7 @@ impl ProcessPlan {
             gid: process.user.gid,
             groups: process.user.additional_gids.clone(),
             umask: process.user.umask.unwrap_or(0o022),
-            capabilities: CapabilityPlan::new(process, facts)?,
+            capabilities: CapabilityPlan::new(process, facts),
             limits: process
                 .rlimits
                 .iter()
@@ -107,8 +125,24 @@ impl ProcessPlan {
                 .collect::<Result<_, _>>()?,
             no_new_privs: process.no_new_privileges,
             oom_score_adj: process.oom_score_adj,
+            personality: None,
+            scheduling: process
+                .scheduler
+                .as_ref()
+                .map(schedule::scheduling)
+                .transpose()?,
+            io_priority: process
+                .io_priority
+                .as_ref()
+                .map(schedule::io_priority)
+                .transpose()?,
+            affinity: schedule::affinity(process.exec_cpu_affinity.as_ref())?,
             filter,
             apparmor,
+            selinux: match process.selinux_label.as_str() {
+                "" => None,
+                label => Some(text("selinux label", label)?),
+            },
             cwd: Target::new(cwd)?,
             program: Program::new(name, &env)?,
             args: strings("argument", process.args.iter())?,
@@ -128,6 +162,13 @@ impl ProcessPlan {
         env.push(text("home directory", &format!("HOME={home}"))?);
         self.env = Strings::new(env);
         Ok(())
+    }
+
+    /// Tells whether somebody is to hear of its calls.
+    pub(crate) fn has_listener(&self) -> bool {
+        self.filter
+            .as_ref()
+            .is_some_and(|filter| filter.listener.is_some())
     }
 
     /// Tells whether the environment has a `HOME` already.
@@ -197,33 +238,28 @@ impl Program {
 }
 
 impl CapabilityPlan {
-    /// What this process does not have it cannot give; without a list all sets are empty.
-    fn new(process: &Process, facts: Facts) -> Result<Self, Invalid> {
+    /// What this process does not have it cannot give, nor what the kernel does not know: a name
+    /// that cannot be granted is no failure (runtime specification, "capabilities"). Without a list
+    /// all sets are empty.
+    fn new(process: &Process, facts: Facts) -> Self {
         let Some(wanted) = &process.capabilities else {
-            return Ok(Self::default());
+            return Self::default();
         };
-        let set = |names: &[String]| -> Result<u64, Invalid> {
-            let mut bits = 0;
-            for name in names {
-                bits |= 1
-                    << capability(name).ok_or_else(|| Invalid::Unknown {
-                        what: "capability",
-                        word: name.clone(),
-                    })?;
-            }
-            Ok(bits & facts.capabilities)
+        let set = |names: &[String]| {
+            let known = names.iter().filter_map(|name| capability(name));
+            known.fold(0_u64, |bits, number| bits | 1 << number) & facts.capabilities
         };
-        let inheritable = set(&wanted.inheritable)?;
-        let permitted = set(&wanted.permitted)?;
-        Ok(Self {
-            bounding: set(&wanted.bounding)?,
+        let inheritable = set(&wanted.inheritable);
+        let permitted = set(&wanted.permitted);
+        Self {
+            bounding: set(&wanted.bounding),
             sets: Capabilities {
                 permitted,
-                effective: set(&wanted.effective)?,
+                effective: set(&wanted.effective),
                 inheritable,
             },
-            ambient: set(&wanted.ambient)? & inheritable & permitted,
-        })
+            ambient: set(&wanted.ambient) & inheritable & permitted,
+        }
     }
 }
 
@@ -318,7 +354,15 @@ impl Filter {
 
     fn new(profile: &Seccomp) -> Result<Self, Invalid> {
         let (program, flags) = seccomp::compile(profile)?;
-        Ok(Self { program, flags })
+        let listener = seccomp::asks(profile).then(|| Listener {
+            path: profile.listener_path.clone(),
+            metadata: profile.listener_metadata.clone(),
+        });
+        Ok(Self {
+            program,
+            flags,
+            listener,
+        })
     }
 }
 

@@ -13,6 +13,14 @@ pub use default::{DEFAULT_CAPABILITIES, default_profile};
 pub(crate) use profile::ACTIONS;
 pub use profile::Invalid;
 
+/// Tells whether a rule asks a listener.
+pub(crate) fn asks(profile: &Seccomp) -> bool {
+    profile
+        .syscalls
+        .iter()
+        .any(|rule| rule.action == profile::NOTIFY)
+}
+
 /// Compiles a profile: the program, and flags for its load.
 pub(crate) fn compile(profile: &Seccomp) -> Result<(Vec<Instruction>, u32), Invalid> {
     let rules = profile::Rules::new(profile)?;

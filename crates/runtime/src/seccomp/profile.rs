@@ -22,6 +22,9 @@ pub enum Invalid {
     /// There are six arguments.
     #[error("system calls have no argument number {0}")]
     Argument(u32),
+    /// A listener where none can be.
+    #[error("{0}")]
+    Notify(&'static str),
     /// The program is longer than the kernel takes.
     #[error("a filter of {0} instructions is longer than the kernel takes")]
     TooLong(usize),
@@ -95,6 +98,7 @@ pub(crate) enum Compare {
 pub(crate) const RET_ERRNO: u32 = 0x0005_0000;
 const RET_TRACE: u32 = 0x7ff0_0000;
 const RET_ALLOW: u32 = 0x7fff_0000;
+const RET_NOTIFY: u32 = 0x7fc0_0000;
 const RET_LOG: u32 = 0x7ffc_0000;
 const EPERM: u32 = 1;
 
@@ -102,6 +106,26 @@ impl Rules {
     /// Looks every name up.
     pub(crate) fn new(profile: &Seccomp) -> Result<Self, Invalid> {
         let default = action(&profile.default_action, profile.default_errno_ret)?;
+        if default == RET_NOTIFY {
+            return Err(Invalid::Notify(
+                "SCMP_ACT_NOTIFY cannot be used as default action",
+            ));
+        }
+        let asks = profile.syscalls.iter().filter(|rule| rule.action == NOTIFY);
+        // Init itself writes, and there is nobody to answer yet.
+        if asks
+            .clone()
+            .any(|rule| rule.names.iter().any(|name| name == "write"))
+        {
+            return Err(Invalid::Notify(
+                "SCMP_ACT_NOTIFY cannot be used for the write syscall",
+            ));
+        }
+        if asks.clone().next().is_some() && profile.listener_path.is_empty() {
+            return Err(Invalid::Notify(
+                "listenerPath must be set for SCMP_ACT_NOTIFY",
+            ));
+        }
         // The machine's own numbering is always in it.
         let mut tables = BTreeMap::from([(Abi::X86_64, Table::default())]);
         for word in &profile.architectures {
@@ -205,14 +229,18 @@ fn condition(arg: &SeccompArg) -> Result<Condition, Invalid> {
     })
 }
 
+/// The action that asks a listener.
+pub(crate) const NOTIFY: &str = "SCMP_ACT_NOTIFY";
+
 /// Words of actions that are known.
-pub(crate) const ACTIONS: [&str; 8] = [
+pub(crate) const ACTIONS: [&str; 9] = [
     "SCMP_ACT_ALLOW",
     "SCMP_ACT_ERRNO",
     "SCMP_ACT_KILL",
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",
+    NOTIFY,
     "SCMP_ACT_TRACE",
     "SCMP_ACT_TRAP",
 ];
@@ -227,6 +255,7 @@ fn action(word: &str, errno: Option<u32>) -> Result<u32, Invalid> {
         "SCMP_ACT_TRACE" => RET_TRACE | errno,
         "SCMP_ACT_LOG" => RET_LOG,
         "SCMP_ACT_ALLOW" => RET_ALLOW,
+        NOTIFY => RET_NOTIFY,
         word => return Err(unknown("action", word)),
     })
 }
@@ -247,12 +276,14 @@ fn abi(word: &str) -> Result<Option<Abi>, Invalid> {
 fn flags(words: &[String]) -> Result<u32, Invalid> {
     const LOG: u32 = 2;
     const SPEC_ALLOW: u32 = 4;
+    const WAIT_KILLABLE: u32 = 32;
     if words.is_empty() {
         return Ok(SPEC_ALLOW);
     }
     words.iter().try_fold(0, |flags, word| match word.as_str() {
         // There is one thread to synchronise.
         "SECCOMP_FILTER_FLAG_TSYNC" => Ok(flags),
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(flags | WAIT_KILLABLE),
         "SECCOMP_FILTER_FLAG_LOG" => Ok(flags | LOG),
         "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(flags | SPEC_ALLOW),
         word => Err(unknown("filter flag", word)),
