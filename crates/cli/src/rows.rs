@@ -124,12 +124,9 @@ fn said_of(name: &str, otherwise: State) -> State {
 
 const NO_SWARM: &str = "swarm: one host; the answer is the daemon's own for a host outside a swarm";
 const LATER: State = State::NotYet("a later issue");
-/// The client has the command; the daemon answers 501.
-const NO_ROUTE: State = State::NotYet("the operation of the API is a later issue");
 const WINDOWS: State = State::Refused("Windows only, as in Docker");
 const NETWORKS: State = State::NotYet("user-defined networks are a later issue");
 const BLOCK_IO: State = State::NotYet("block I/O limits are a later issue");
-const HEALTH: State = State::NotYet("health checks are a later issue");
 
 /// What we say of rows of the parser's tables, where it is more than that they are built.
 #[rustfmt::skip]
@@ -141,8 +138,6 @@ const SAID: &[(&str, State)] = &[
     ("--tlscert", LATER),
     ("--tlskey", LATER),
     ("--tlsverify", LATER),
-    ("container prune", NO_ROUTE),
-    ("image prune", NO_ROUTE),
     ("history --platform", LATER),
     ("image inspect --platform", LATER),
     ("images --all", State::Partly("there are no intermediate images: no builder yet")),
@@ -160,9 +155,12 @@ const SAID: &[(&str, State)] = &[
     ("rmi --platform", LATER),
     ("swarm init", State::Refused(NO_SWARM)),
     ("swarm join", State::Refused(NO_SWARM)),
-    ("system df", NO_ROUTE),
-    ("update", NO_ROUTE),
     ("save --platform", LATER),
+    ("system df --verbose", LATER),
+    ("system prune", State::NotYet("user-defined networks cannot be pruned yet")),
+    ("update --blkio-weight", BLOCK_IO),
+    ("update --cpu-rt-period", LATER),
+    ("update --cpu-rt-runtime", LATER),
 ];
 
 /// As [`SAID`], of flags that `run` and `create` share.
@@ -184,12 +182,6 @@ const SAID_OF_CREATE: &[(&str, State)] = &[
     ("device-write-bps", BLOCK_IO),
     ("device-write-iops", BLOCK_IO),
     ("gpus", LATER),
-    ("health-cmd", HEALTH),
-    ("health-interval", HEALTH),
-    ("health-retries", HEALTH),
-    ("health-start-interval", HEALTH),
-    ("health-start-period", HEALTH),
-    ("health-timeout", HEALTH),
     ("init", LATER),
     ("io-maxbandwidth", WINDOWS),
     ("io-maxiops", WINDOWS),
@@ -204,7 +196,6 @@ const SAID_OF_CREATE: &[(&str, State)] = &[
     ("network-alias", NETWORKS),
     ("publish", LATER),
     ("publish-all", LATER),
-    ("restart", LATER),
     ("storage-opt", LATER),
     ("use-api-socket", LATER),
     ("userns", State::Partly("only `host`")),

@@ -255,7 +255,10 @@ fn encode(answer: Answer) -> Response<Body> {
             Some("text/plain; charset=utf-8"),
             Body::whole(text),
         ),
-        Answer::Stream(content_type, body) => with(StatusCode::OK, Some(content_type), body),
+        Answer::Stream(content_type, body) => {
+            let named = (!content_type.is_empty()).then_some(content_type);
+            with(StatusCode::OK, named, body)
+        }
         Answer::Archive(stat, body) => {
             let mut response = with(StatusCode::OK, Some("application/x-tar"), body);
             put(&mut response, "x-docker-container-path-stat", &stat);

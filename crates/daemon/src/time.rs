@@ -33,6 +33,30 @@ pub(crate) fn parse_unix(text: &str) -> Result<i64, String> {
         .saturating_add(nanoseconds))
 }
 
+/// Reads a moment as prune's `until` gives it: a duration back from `now_ns`, Unix seconds, or a
+/// date with as much of its time as is said (UTC where no zone is). Nanoseconds since 1970.
+pub(crate) fn parse_moment(text: &str, now_ns: i64) -> Option<i64> {
+    if let Ok(nanos) = types::units::parse_duration(text) {
+        return Some(now_ns.saturating_sub(nanos));
+    }
+    if let Ok(moment) = parse_unix(text) {
+        return Some(moment);
+    }
+    let (date, time) = text.split_once('T').unwrap_or((text, ""));
+    let zone_at = time.find(['Z', '+', '-']).unwrap_or(time.len());
+    let (clock, zone) = time.split_at(zone_at);
+    let missing = match (clock.is_empty(), clock.matches(':').count()) {
+        (true, _) => "00:00:00",
+        (_, 0) => ":00:00",
+        (_, 1) => ":00",
+        _ => "",
+    };
+    let date = date.trim_end_matches('Z');
+    let zone = if zone.is_empty() { "Z" } else { zone };
+    let moment: jiff::Timestamp = format!("{date}T{clock}{missing}{zone}").parse().ok()?;
+    i64::try_from(moment.as_nanosecond()).ok()
+}
+
 /// Says how long ago in the words of Docker's lists (go-units `HumanDuration`).
 pub(crate) fn human(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
@@ -65,6 +89,24 @@ mod tests {
             parse_unix("foo"),
             Err("strconv.ParseInt: parsing \"foo\": invalid syntax".to_owned())
         );
+    }
+
+    #[test]
+    fn moments_of_a_filter() {
+        const S: i64 = 1_000_000_000;
+        for (text, moment) in [
+            ("10s", Some(90 * S)),
+            ("1h", Some(-3500 * S)),
+            ("5", Some(5 * S)),
+            ("1970-01-02", Some(86400 * S)),
+            ("1970-01-01T00:01", Some(60 * S)),
+            ("1970-01-01T00:00:02Z", Some(2 * S)),
+            ("1970-01-01T01:00:00+01:00", Some(0)),
+            ("zz", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_moment(text, 100 * S), moment, "{text:?}");
+        }
     }
 
     #[test]

@@ -44,6 +44,15 @@ impl Engine {
         blocking::run(move || engine.info_blocking()).await
     }
 
+    /// Returns the bytes of memory of this machine.
+    #[expect(clippy::unused_self, reason = "a fact of the engine's machine")]
+    pub(crate) fn memory(&self) -> u64 {
+        let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.unwrap_or(0) * 1024
+    }
+
     fn info_blocking(&self) -> Result<Info> {
         let containers = self.list();
         let count = |status| {
@@ -62,16 +71,6 @@ impl Engine {
                 .map(|value| value.trim_matches('"').to_owned())
                 .unwrap_or_default()
         };
-        let memory_kb: u64 = text("/proc/meminfo")
-            .lines()
-            .find_map(|line| {
-                line.strip_prefix("MemTotal:")?
-                    .split_whitespace()
-                    .next()?
-                    .parse()
-                    .ok()
-            })
-            .unwrap_or(0);
         Ok(Info {
             running,
             paused,
@@ -83,7 +82,7 @@ impl Engine {
             machine: std::env::consts::ARCH.to_owned(),
             host_name: text("/proc/sys/kernel/hostname").trim().to_owned(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            memory: memory_kb * 1024,
+            memory: self.memory(),
             unified: self.0.topology.is_unified(),
             descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
             forwarding: text("/proc/sys/net/ipv4/ip_forward").trim() == "1",

@@ -4,6 +4,7 @@
 //! DATA-ROOT/                 0710
 //!   format  lock  reserve    "wharf-store 1"; flock for life, holds the pid; 4 MiB to give back
 //!   meta.redb                all records
+//!   events.jsonl             the last events, for those who ask what was
 //!   blobs layers rw …        the image store's own (image::layout)
 //!   volumes/<name>/_data     a volume's files; .gone-<n> is being removed
 //!   containers/<id>/         config.json hosts hostname resolv.conf exit.json state.log <id>-json.log
@@ -52,6 +53,10 @@ impl Layout {
 
     pub(crate) fn meta(&self) -> PathBuf {
         self.data.join("meta.redb")
+    }
+
+    pub(crate) fn events(&self) -> PathBuf {
+        self.data.join("events.jsonl")
     }
 
     pub(crate) fn containers(&self) -> PathBuf {

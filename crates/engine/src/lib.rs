@@ -27,6 +27,7 @@ mod layout;
 mod names;
 mod nursery;
 mod open;
+mod prune;
 mod pull;
 mod readiness;
 mod reserve;
@@ -36,6 +37,7 @@ pub mod volume;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use cgroup::IoCount;
 pub use clock::Step;
 pub use config::{Bridge, Config};
 pub use error::{Error, Result};
@@ -46,9 +48,10 @@ pub use info::Info;
 pub use input::Input;
 pub use logs::{Entry as LogEntry, Stream as LogStreamKind};
 pub use nursery::SHIM_NAME;
+pub use prune::PruneFilter;
 pub use pull::{LayerStep, PullRequest, PullStep, Steps};
 pub use registry::client::{Credentials, Settings as Registries};
-pub use shim::protocol::Attach;
+pub use shim::protocol::{Attach, Feeling};
 
 use container::cell::Cell;
 use container::record::STATES;
@@ -75,6 +78,7 @@ struct Inner {
     nursery: Arc<nursery::Nursery>,
     cells: RwLock<names::Cells>,
     events: events::Bus,
+    pruning: prune::Pruning,
     clock: clock::Clock,
     followers: followers::Followers,
     /// Held for reading by whoever cleans up behind an answer; a clean stop waits for it.
@@ -169,6 +173,11 @@ impl Engine {
 
     /// Tells the listeners what happened to a container; image, name and labels go along.
     fn container_event(&self, cell: &Cell, action: &str, more: &[(&str, &str)]) {
+        self.container_event_at(cell, action, more, now_ns());
+    }
+
+    /// The same of something that happened some time ago.
+    fn container_event_at(&self, cell: &Cell, action: &str, more: &[(&str, &str)], time_ns: i64) {
         let record = cell.record();
         let mut attributes = record.config.labels.clone();
         attributes.insert("image".to_owned(), record.config.image.clone());
@@ -176,7 +185,13 @@ impl Engine {
         for &(key, value) in more {
             attributes.insert(key.to_owned(), value.to_owned());
         }
-        self.publish("container", action, cell.id.to_string(), attributes);
+        self.publish_at(
+            "container",
+            action,
+            cell.id.to_string(),
+            attributes,
+            time_ns,
+        );
     }
 
     fn publish(
@@ -186,14 +201,25 @@ impl Engine {
         id: String,
         attributes: BTreeMap<String, String>,
     ) {
+        self.publish_at(kind, action, id, attributes, now_ns());
+    }
+
+    fn publish_at(
+        &self,
+        kind: &'static str,
+        action: &str,
+        id: String,
+        attributes: BTreeMap<String, String>,
+        time_ns: i64,
+    ) {
         sys::failpoint::reach("event");
         let action = action.to_owned();
         self.0.events.publish(Event {
-            kind,
+            kind: kind.to_owned(),
             action,
             id,
             attributes,
-            time_ns: now_ns(),
+            time_ns,
         });
     }
 }

@@ -11,7 +11,7 @@ use meta::{Read, Table};
 use crate::config::{Bridge, Config};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::{Engine, Inner, blocking, clock, events, followers, names, nursery, reserve};
+use crate::{Engine, Inner, blocking, clock, events, followers, names, nursery, prune, reserve};
 
 /// What the `format` file says; another number is another layout of the data root.
 const FORMAT: &str = "wharf-store 1\n";
@@ -60,6 +60,7 @@ impl Engine {
         let networks = net::Networks::open(network_config(&config, &id, default)?)
             .map_err(|e| Error::internal("preparing the network", e))?;
         let registry = registry::client::Client::new(config.registries.clone());
+        let events = events::Bus::open(layout.events());
         Ok(Self(Arc::new(Inner {
             id,
             registry,
@@ -74,7 +75,8 @@ impl Engine {
             cgroup_base,
             nursery: Arc::new(nursery::Nursery::open(env)?),
             cells: std::sync::RwLock::new(names::Cells::default()),
-            events: events::Bus::new(),
+            events,
+            pruning: prune::Pruning::default(),
             clock: clock::Clock::new(),
             followers: followers::Followers::default(),
             busy: tokio::sync::RwLock::new(()),

@@ -83,7 +83,7 @@ fn one(config: &mut ContainerDefaults, change: &str) -> Result<()> {
             .on_build
             .get_or_insert_default()
             .push(rest.to_owned()),
-        "HEALTHCHECK" => return Err(Error::Change("HEALTHCHECK is not supported yet".to_owned())),
+        "HEALTHCHECK" => config.healthcheck = Some(healthcheck(rest)?),
         _ => {
             return Err(Error::Change(format!(
                 "{word} is not a valid change command"
@@ -91,6 +91,61 @@ fn one(config: &mut ContainerDefaults, change: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `NONE`, or flags and `CMD` with a command (moby's builder/dockerfile/instructions).
+fn healthcheck(text: &str) -> Result<serde_json::Value> {
+    let mut check = serde_json::Map::new();
+    let mut rest = text;
+    while let Some(flag) = rest.strip_prefix("--") {
+        let (flag, behind) = flag.split_once(char::is_whitespace).unwrap_or((flag, ""));
+        rest = behind.trim_start();
+        let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
+        let key = match name {
+            "interval" => "Interval",
+            "timeout" => "Timeout",
+            "start-period" => "StartPeriod",
+            "start-interval" => "StartInterval",
+            "retries" => "Retries",
+            _ => return Err(Error::Change(format!("unknown flag: {name}"))),
+        };
+        let bad = || Error::Change(format!("invalid value {value:?} of --{name}"));
+        let number = if key == "Retries" {
+            value.parse::<i64>().map_err(|_| bad())?
+        } else {
+            types::units::parse_duration(value).map_err(|_| bad())?
+        };
+        if number < 0 {
+            return Err(bad());
+        }
+        check.insert(key.to_owned(), number.into());
+    }
+    let (word, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let command = command.trim();
+    let test = match word.to_ascii_uppercase().as_str() {
+        "NONE" if command.is_empty() => vec!["NONE".to_owned()],
+        "NONE" => {
+            return Err(Error::Change(
+                "HEALTHCHECK NONE takes no arguments".to_owned(),
+            ));
+        }
+        "CMD" if command.is_empty() => {
+            return Err(Error::Change(
+                "Missing command after HEALTHCHECK CMD".to_owned(),
+            ));
+        }
+        "CMD" => match serde_json::from_str::<Vec<String>>(command) {
+            Ok(words) => [vec!["CMD".to_owned()], words].concat(),
+            Err(_) => vec!["CMD-SHELL".to_owned(), command.to_owned()],
+        },
+        other => {
+            return Err(Error::Change(format!(
+                "Unknown type {other:?} in HEALTHCHECK (try CMD)"
+            )));
+        }
+    };
+    check.insert("Test".to_owned(), test.into());
+    Ok(check.into())
 }
 
 /// A JSON array as it is, anything else by the shell.
@@ -221,6 +276,30 @@ mod tests {
             ("LABEL a='b", "unterminated quote in \"a='b\""),
         ] {
             assert_eq!(applied(&[change]).unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn health_checks() {
+        let check = |text: &str| healthcheck(text).map(|check| check.to_string()).ok();
+        assert_eq!(
+            check("--interval=1m --retries=2 CMD curl -f x").as_deref(),
+            Some(r#"{"Interval":60000000000,"Retries":2,"Test":["CMD-SHELL","curl -f x"]}"#)
+        );
+        assert_eq!(
+            check(r#"CMD ["a", "b"]"#).as_deref(),
+            Some(r#"{"Test":["CMD","a","b"]}"#)
+        );
+        assert_eq!(check("NONE").as_deref(), Some(r#"{"Test":["NONE"]}"#));
+        for bad in [
+            "",
+            "CMD",
+            "NONE x",
+            "--nope=1 CMD x",
+            "--interval=x CMD x",
+            "curl",
+        ] {
+            assert_eq!(check(bad), None, "{bad}");
         }
     }
 }

@@ -15,7 +15,9 @@ use types::oci::runtime::Spec;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::protocol::{Attach, Create, Exec, Exit, Log, Phase, Status, VERSION};
+use crate::health::{Capture, Monitor};
+use crate::probe::Running;
+use crate::protocol::{Attach, Create, Exec, Exit, Health, Log, Phase, Probe, Status, VERSION};
 use crate::task::{Ended, Ends, Identity, Task, Wanted};
 use crate::token::Token;
 use crate::watched::Watched;
@@ -42,6 +44,16 @@ pub(crate) struct Container {
     /// Kills for memory that daemons were told of.
     oom_told: u64,
     oom_look_at: Option<Instant>,
+    /// Which life this is; the first one is 0.
+    generation: u32,
+    /// When it began to run, in nanoseconds since 1970.
+    started_ns: i64,
+    /// Its health check, while it runs.
+    pub(crate) monitor: Option<Monitor>,
+    /// The probe that runs.
+    pub(crate) probe: Option<Running>,
+    /// Everything in it is stopped.
+    pub(crate) is_frozen: bool,
     /// Init first; it stays when it ended.
     pub(crate) tasks: Vec<Task>,
 }
@@ -123,6 +135,11 @@ impl Container {
             oom,
             oom_told: 0,
             oom_look_at: None,
+            generation: 0,
+            started_ns: 0,
+            monitor: None,
+            probe: None,
+            is_frozen: false,
             tasks,
         })
     }
@@ -143,8 +160,13 @@ impl Container {
         &self.listener
     }
 
-    /// Lets init run.
-    pub(crate) fn start(&mut self) -> Result<()> {
+    /// Lets init run: which life this is, how it is asked how it feels, and what it said in earlier
+    /// lives.
+    pub(crate) fn start(
+        &mut self,
+        generation: u32,
+        health: Option<(Health, Vec<Probe>)>,
+    ) -> Result<()> {
         match self.phase {
             Phase::Created => {}
             // Init may have said why on its way out.
@@ -152,14 +174,71 @@ impl Container {
                 self.runtime.start()?;
                 return Err(Error::State("init ended before it was started"));
             }
-            Phase::Empty | Phase::Running => {
+            Phase::Empty | Phase::Running | Phase::Restarting => {
                 return Err(Error::State("the container was started before"));
             }
         }
         self.runtime.start()?;
         self.phase = Phase::Running;
-        state_log::append(&self.dir, "start", 0, crate::task::now_ns());
+        self.generation = generation;
+        self.started_ns = crate::task::now_ns();
+        self.monitor = health.map(|(check, log)| Monitor::new(check, log, Instant::now()));
+        if generation == 0 {
+            state_log::forget(&self.dir);
+        }
+        self.note("start", 0, self.started_ns);
         Ok(())
+    }
+
+    /// Notes what happened for a daemon that is away.
+    pub(crate) fn note(&self, event: &str, code: i32, time_ns: i64) {
+        let line = state_log::Line {
+            generation: self.generation,
+            event: event.to_owned(),
+            code,
+            time_ns,
+        };
+        state_log::append(&self.dir, &line);
+    }
+
+    /// When its present life began to run, in nanoseconds since 1970.
+    pub(crate) const fn started_ns(&self) -> i64 {
+        self.started_ns
+    }
+
+    /// How it ended.
+    pub(crate) const fn exit(&self) -> Option<Exit> {
+        self.exit
+    }
+
+    /// Says that it waits to be started again, or does not any more.
+    pub(crate) fn set_restarting(&mut self, restarting: bool) {
+        self.phase = if restarting {
+            Phase::Restarting
+        } else {
+            Phase::Stopped
+        };
+    }
+
+    /// Starts a probe.
+    pub(crate) fn start_probe(&self, check: &Health, number: u32, poll: &Rc<Poll>) -> Result<Task> {
+        let wanted = Wanted {
+            stdin: false,
+            stdout: true,
+            stderr: true,
+        };
+        let mut process = check.process.clone();
+        process.oom_score_adj.get_or_insert(0);
+        let (ends, stdio) = Ends::make(false, wanted)?;
+        let child = self.runtime.exec(&process, stdio)?;
+        let identity = Identity {
+            number,
+            exec_id: None,
+            stdin_once: false,
+        };
+        let mut task = Task::new(identity, child, ends, None, poll)?;
+        task.capture = Some(Capture::default());
+        Ok(task)
     }
 
     /// Runs another process. Returns also its client, if that detached at once.
@@ -224,8 +303,20 @@ impl Container {
     }
 
     /// Stops or continues everything in the cgroup.
-    pub(crate) fn freeze(&self, frozen: bool) -> Result<()> {
-        Ok(self.runtime.cgroup().freeze(frozen)?)
+    pub(crate) fn freeze(&mut self, frozen: bool) -> Result<()> {
+        self.runtime.cgroup().freeze(frozen)?;
+        if let Some(monitor) = &mut self.monitor
+            && self.probe.is_none()
+        {
+            // Who is frozen cannot answer.
+            if frozen {
+                monitor.rest();
+            } else {
+                monitor.wait(Instant::now());
+            }
+        }
+        self.is_frozen = frozen;
+        Ok(())
     }
 
     /// Returns another descriptor of the root directory.
@@ -258,9 +349,11 @@ impl Container {
         self.oom_look_at.take_if(|at| *at <= now).is_some() && self.oom_kill_is_new()
     }
 
-    /// When [`Container::oom_second_look`] is due.
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
-        self.oom_look_at
+    /// When the loop must look again even if nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let next = self.monitor.as_ref().and_then(Monitor::next);
+        let probe = self.probe.as_ref().and_then(Running::deadline);
+        self.oom_look_at.into_iter().chain(next).chain(probe).min()
     }
 
     /// Tells whether the kernel killed for memory since this was asked last.
@@ -284,19 +377,20 @@ impl Container {
             oom: self.oom_kills() > 0,
             finished_ns: ended.time_ns,
         };
-        let bytes = serde_json::to_vec(&exit).expect("a flat record has no failing serializer");
-        let path = self.dir.join(EXIT_RECORD);
         let write = if self.is_volatile {
             sys::durable::replace_volatile
         } else {
             sys::durable::replace
         };
         // With a broken disk the connected daemon still hears of it.
-        let _told_anyway = write(&path, &bytes, 0o600);
-        state_log::append(&self.dir, "die", exit.code, exit.finished_ns);
+        let _told_anyway = write(&self.dir.join(EXIT_RECORD), &bytes_of(exit), 0o600);
+        self.note("die", exit.code, exit.finished_ns);
         let _tried_again_by_destroy = self.runtime.cgroup().kill();
         self.phase = Phase::Stopped;
         self.exit = Some(exit);
+        if let Some(monitor) = &mut self.monitor {
+            monitor.rest();
+        }
         exit
     }
 
@@ -315,6 +409,12 @@ impl Container {
             phase: self.phase,
             exit: self.exit,
             execs: execs.collect(),
+            restarts: self.generation,
+            started_ns: self.started_ns,
+            health: self
+                .monitor
+                .as_ref()
+                .map(|monitor| Box::new(monitor.state().clone())),
         }
     }
 
@@ -322,8 +422,20 @@ impl Container {
     pub(crate) fn destroy(self) -> (Vec<Task>, Result<()>) {
         let destroyed = self.runtime.destroy();
         drop(self.socket);
-        (self.tasks, destroyed.map_err(Error::from))
+        let tasks = self.tasks.into_iter();
+        let probe = self.probe.map(|probe| probe.task);
+        (tasks.chain(probe).collect(), destroyed.map_err(Error::from))
     }
+}
+
+/// Makes an end durable once more: the next life that took its record away did not begin.
+pub(crate) fn record_again(dir: &Path, exit: Exit) {
+    // With a broken disk the connected daemon still hears of it.
+    let _told_anyway = sys::durable::replace(&dir.join(EXIT_RECORD), &bytes_of(exit), 0o600);
+}
+
+fn bytes_of(exit: Exit) -> Vec<u8> {
+    serde_json::to_vec(&exit).expect("a flat record has no failing serializer")
 }
 
 /// Watches for kills for memory where they can be: in a container with a limit. Without the watch
@@ -351,6 +463,9 @@ pub(crate) const fn empty_status() -> Status {
         phase: Phase::Empty,
         exit: None,
         execs: Vec::new(),
+        restarts: 0,
+        started_ns: 0,
+        health: None,
     }
 }
 

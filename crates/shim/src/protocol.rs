@@ -7,9 +7,12 @@
 //! descriptor of the packet, and [`BODY_IN_MEMFD`] is set in the type.
 //! A daemon speaks to shims of the version before and after its own; unknown fields are ignored.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use types::Mount;
 use types::oci::runtime::{Process, Spec};
+use types::restart_policy::Rule;
 
 /// Version of this protocol.
 pub const VERSION: u16 = 1;
@@ -58,6 +61,16 @@ pub enum Request {
     Attach(Attach),
     /// Give the descriptor of the container's root directory.
     OpenRoot,
+    /// Do not start the container again after its next end: its user stops it. One that waits to be
+    /// started again has ended for good.
+    Hold,
+    /// Follow another rule from now on.
+    SetRestart {
+        /// The rule.
+        rule: Rule,
+        /// What a restart is made from from now on.
+        create: Box<Create>,
+    },
     /// Remove what is left of the container (cgroup, socket) and end.
     Delete,
 }
@@ -85,6 +98,68 @@ pub struct Create {
     pub log: Log,
     /// Size of the terminal at the start: columns, rows.
     pub console_size: Option<(u16, u16)>,
+    /// What happens when it ends.
+    #[serde(default)]
+    pub restart: Rule,
+    /// How it is asked how it feels.
+    #[serde(default)]
+    pub health: Option<Box<Health>>,
+}
+
+/// A health check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// What is run; exit code 0 is healthy.
+    pub process: Process,
+    /// Between the end of a probe and the next one.
+    pub interval: Duration,
+    /// A probe that takes longer has failed.
+    pub timeout: Duration,
+    /// From the start: failures do not count before the first success.
+    pub start_period: Duration,
+    /// Between probes in that time.
+    pub start_interval: Duration,
+    /// So many failures in a row make it unhealthy.
+    pub retries: u32,
+}
+
+/// Docker's words for how a container feels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Feeling {
+    /// Not known yet.
+    #[default]
+    Starting,
+    /// Its last probe succeeded, or too few failed since.
+    Healthy,
+    /// Too many probes in a row failed.
+    Unhealthy,
+}
+
+/// How a container feels, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthState {
+    /// In a word.
+    pub feeling: Feeling,
+    /// Failures in a row.
+    pub failing_streak: u32,
+    /// The last probes, at most [`PROBES_KEPT`], the oldest first.
+    pub log: Vec<Probe>,
+}
+
+/// So many probes are remembered, as by Docker.
+pub const PROBES_KEPT: usize = 5;
+
+/// How one probe ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// When it began, in nanoseconds since 1970.
+    pub start_ns: i64,
+    /// When it ended.
+    pub end_ns: i64,
+    /// 0-255; -1: it could not run, or took too long.
+    pub exit_code: i32,
+    /// What it said, the beginning of it.
+    pub output: String,
 }
 
 /// Where output goes.
@@ -180,6 +255,15 @@ pub struct Status {
     pub exit: Option<Exit>,
     /// Exec instances that still run.
     pub execs: Vec<String>,
+    /// How often the rule started it again.
+    #[serde(default)]
+    pub restarts: u32,
+    /// When its present life began, in nanoseconds since 1970; 0 before the start.
+    #[serde(default)]
+    pub started_ns: i64,
+    /// How it feels, if it is asked.
+    #[serde(default)]
+    pub health: Option<Box<HealthState>>,
 }
 
 /// Where in its life a container is.
@@ -193,6 +277,8 @@ pub enum Phase {
     Running,
     /// Ended.
     Stopped,
+    /// Ended, and will be started again.
+    Restarting,
 }
 
 /// How init ended; also the content of `exit.json`, which is durable before anybody is told.
@@ -227,6 +313,38 @@ pub enum Event {
     },
     /// The kernel killed for memory in the container.
     Oom,
+    /// Init ended, the record is durable, and the rule starts it again in a moment.
+    Restarting {
+        /// How it ended.
+        exit: Exit,
+        /// The how maniest restart this will be.
+        restarts: u32,
+    },
+    /// The rule started it again.
+    Restarted {
+        /// Host pid.
+        pid: i32,
+        /// Field 22 of /proc/PID/stat.
+        start_time: u64,
+        /// When, in nanoseconds since 1970.
+        started_ns: i64,
+    },
+    /// The rule could not start it again: it has ended.
+    GaveUp {
+        /// How it ended.
+        exit: Exit,
+        /// Why.
+        message: String,
+    },
+    /// A probe ended.
+    Probed {
+        /// How the container feels now.
+        feeling: Feeling,
+        /// Failures in a row.
+        failing_streak: u32,
+        /// The probe.
+        probe: Probe,
+    },
 }
 
 /// The three kinds of packet.

@@ -1,19 +1,21 @@
 //! The loop: signals, daemons, tasks and their clients, one after the other.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use logs::Stream;
 use sys::poll::{Event as Readiness, Interest, Poll, Signals};
 use sys::poll::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGTERM};
+use types::restart_policy::Rule;
 
 use crate::client::Client;
 use crate::container::{Container, empty_status};
 use crate::daemon::{Daemon, Incoming};
 use crate::error::{Error, Result};
-use crate::protocol::{Create, Event, Exec, Message, Phase, Reply, Request};
+use crate::protocol::{Create, Event, Exec, Health, Message, Phase, Reply, Request};
+use crate::restart::Restarts;
 use crate::task::Task;
 use crate::token::Token;
 
@@ -47,8 +49,10 @@ pub(crate) fn serve(control: OwnedFd) -> Result<()> {
         leaving: Vec::new(),
         next_number: 1,
         deleted: false,
+        health: None,
         rest_at: None,
         unreaped: false,
+        restarts: Restarts::default(),
     };
     // A container ends with its keeper: only what never gets better may end this.
     let mut failures = 0;
@@ -74,15 +78,19 @@ fn settle_in() {
     let _dumpable = sys::process::set_not_dumpable();
 }
 
-struct Shim {
-    poll: Rc<Poll>,
+/// The shim.
+pub(crate) struct Shim {
+    pub(crate) poll: Rc<Poll>,
     signals: Signals,
     daemons: BTreeMap<u32, Daemon>,
-    container: Option<Container>,
+    pub(crate) container: Option<Container>,
+    pub(crate) restarts: Restarts,
     /// Tasks that are over; their clients still have bytes to take.
     leaving: Vec<Task>,
     next_number: u32,
     deleted: bool,
+    /// The health check of a container that is not started yet.
+    health: Option<Box<Health>>,
     /// When memory is given back, if nothing more is asked until then.
     rest_at: Option<Instant>,
     /// A child may have ended and was not collected.
@@ -118,18 +126,19 @@ impl Shim {
     }
 
     fn tasks(&mut self) -> impl Iterator<Item = &mut Task> {
-        let current = self
-            .container
-            .iter_mut()
-            .flat_map(|container| &mut container.tasks);
+        let current = self.container.iter_mut().flat_map(|container| {
+            let probe = container.probe.iter_mut().map(|probe| &mut probe.task);
+            container.tasks.iter_mut().chain(probe)
+        });
         current.chain(&mut self.leaving)
     }
 
     fn deadline(&mut self) -> Option<Instant> {
         let container = self.container.as_ref().and_then(Container::deadline);
         let tasks = self.tasks().filter_map(|task| task.deadline()).min();
-        let rest = self.rest_at;
-        container.into_iter().chain(tasks).chain(rest).min()
+        let others = [self.rest_at, self.restarts.due()];
+        let others = others.into_iter().flatten();
+        container.into_iter().chain(tasks).chain(others).min()
     }
 
     /// Nothing to keep and nobody who could give something.
@@ -204,7 +213,7 @@ impl Shim {
     }
 
     /// Returns a number that no descriptor had before.
-    fn number(&mut self) -> u32 {
+    pub(crate) fn number(&mut self) -> u32 {
         let number = self.next_number;
         self.next_number = number
             .checked_add(1)
@@ -262,9 +271,7 @@ impl Shim {
                     .map_or_else(empty_status, Container::status);
                 return Ok(Answer::plain(Reply::Hello(Box::new(status))));
             }
-            Request::Create(create) => {
-                return self.create(*create, fds.next().as_ref().map(AsFd::as_fd));
-            }
+            Request::Create(create) => return self.create(*create, fds.next()),
             Request::Exec(exec) => return self.exec(*exec, fds.next()),
             Request::OpenRoot => {
                 let fd = Some(self.known()?.open_root()?);
@@ -300,6 +307,8 @@ impl Shim {
                     });
                 }
             }
+            Request::Hold => self.hold(),
+            Request::SetRestart { rule, create } => self.restarts.follow(rule, create),
             Request::Delete => {
                 self.discard();
                 self.deleted = true;
@@ -314,12 +323,17 @@ impl Shim {
             .ok_or(Error::State("there is no container yet"))
     }
 
-    fn create(&mut self, create: Create, netns: Option<BorrowedFd<'_>>) -> Result<Answer> {
+    fn create(&mut self, create: Create, netns: Option<OwnedFd>) -> Result<Answer> {
         if self.container.is_some() {
             return Err(Error::State("there is a container already"));
         }
         let number = self.number();
-        let mut container = Container::create(create, netns, number, &self.poll)?;
+        let netns = netns.filter(|_| create.has_netns);
+        let fd = netns.as_ref().map(AsFd::as_fd);
+        self.health.clone_from(&create.health);
+        let kept = (create.restart != Rule::No).then(|| Box::new(create.clone()));
+        let mut container = Container::create(create, fd, number, &self.poll)?;
+        self.restarts = Restarts::new(kept, netns);
         let reply = process(container.init());
         self.container = Some(container);
         sys::memory::trim_heap();
@@ -327,7 +341,8 @@ impl Shim {
     }
 
     fn start(&mut self) -> Result<()> {
-        let started = self.known()?.start();
+        let health = self.health.take().map(|check| (*check, Vec::new()));
+        let started = self.known()?.start(0, health);
         let failed = self.known()?.phase() == Phase::Created;
         if started.is_err() && failed {
             self.discard();
@@ -347,8 +362,14 @@ impl Shim {
         Ok(Answer::plain(reply))
     }
 
-    /// Removes the container; its clients get what waits for them.
+    /// Removes the container for good; its clients get what waits for them.
     fn discard(&mut self) {
+        self.restarts = Restarts::default();
+        self.let_go();
+    }
+
+    /// Removes what is left of this life; its clients get what waits for them.
+    pub(crate) fn let_go(&mut self) {
         let Some(container) = self.container.take() else {
             return;
         };
@@ -382,7 +403,7 @@ impl Shim {
         }
     }
 
-    fn tell(&mut self, event: &Event) {
+    pub(crate) fn tell(&mut self, event: &Event) {
         let message = Message::Event(event.clone());
         self.daemons.retain(|_, daemon| daemon.send(&message, None));
     }
@@ -396,9 +417,12 @@ impl Shim {
         self.serve_oom(|container| container.oom_second_look(now));
         self.finish_execs(now);
         self.finish_init(now);
+        self.settle_health(now);
+        self.settle_restart(now);
         // A container that was never started is nobody's without its daemon; of one that ended the
         // record is durable, and a daemon that comes reads it.
-        let runs = |container: &Container| container.phase() == Phase::Running;
+        let runs =
+            |container: &Container| matches!(container.phase(), Phase::Running | Phase::Restarting);
         if self.daemons.is_empty() && !self.container.as_ref().is_some_and(runs) {
             self.discard();
         }
@@ -412,7 +436,7 @@ impl Shim {
         let Some(container) = &mut self.container else {
             return;
         };
-        if container.phase() == Phase::Stopped {
+        if matches!(container.phase(), Phase::Stopped | Phase::Restarting) {
             return;
         }
         let Some(ended) = container.init().finished(now) else {
@@ -423,7 +447,7 @@ impl Shim {
         if oom {
             self.tell(&Event::Oom);
         }
-        self.tell(&Event::Exited(exit));
+        self.conclude(exit, now);
         if let Some(container) = &mut self.container {
             container.init().close_clients();
         }

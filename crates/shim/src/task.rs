@@ -13,6 +13,7 @@ use sys::poll::{Event, Interest, Poll, SIGKILL};
 
 use crate::client::{Client, Input};
 use crate::error::Result;
+use crate::health::Capture;
 use crate::outbox::{Outbox, Via};
 use crate::token::Token;
 use crate::watched::{Watched, may_pass};
@@ -117,6 +118,8 @@ pub(crate) struct Task {
     stderr: Option<Watched>,
     pub(crate) clients: Vec<Client>,
     log: Option<Log>,
+    /// What it says, if it is a probe.
+    pub(crate) capture: Option<Capture>,
     ended: Option<Ended>,
     /// A stream could not be watched: it is tried again then.
     watch_at: Option<Instant>,
@@ -170,6 +173,7 @@ impl Task {
                 stdout: Lines::default(),
                 stderr: Lines::default(),
             }),
+            capture: None,
             ended: None,
             watch_at: None,
             is_over: false,
@@ -294,6 +298,9 @@ impl Task {
                 Stream::Stderr => stderr,
             };
             lines.feed(bytes, now_ns, |time, line| writer.push(time, stream, line));
+        }
+        if let Some(capture) = &mut self.capture {
+            capture.push(bytes);
         }
         self.clients.retain_mut(|client| client.send(stream, bytes));
     }

@@ -84,6 +84,7 @@ fn files(place: &Path) -> Vec<String> {
             "format",
             "lock",
             "meta.redb",
+            "events.jsonl",
             "reserve",
             "layers",
             "rw",

@@ -59,6 +59,16 @@ impl Output {
         self
     }
 
+    /// Checks that stdout holds `text`.
+    #[track_caller]
+    pub fn shows(&self, text: &str) -> &Output {
+        assert!(
+            self.stdout.contains(text),
+            "expected {text:?} on stdout: {self:#?}"
+        );
+        self
+    }
+
     /// Checks that stdout is exactly `text`.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Output {

@@ -268,6 +268,32 @@ pub fn human_duration(seconds: i64) -> String {
     }
 }
 
+/// Returns a duration as Go prints it: `1m30s`, `1.5s`, `100ms`.
+pub fn format_duration(duration: std::time::Duration) -> String {
+    let nanos = duration.as_nanos();
+    let with_fraction = |whole: u128, unit: u128, name: &str| {
+        let digits = unit.ilog10() as usize;
+        let text = format!("{}.{:0digits$}", whole / unit, whole % unit);
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        format!("{text}{name}")
+    };
+    match nanos {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{nanos}ns"),
+        1_000..1_000_000 => with_fraction(nanos, 1_000, "\u{b5}s"),
+        1_000_000..1_000_000_000 => with_fraction(nanos, 1_000_000, "ms"),
+        _ => {
+            let seconds = with_fraction(nanos % 60_000_000_000, 1_000_000_000, "s");
+            let minutes = nanos / 60_000_000_000;
+            match (minutes / 60, minutes % 60) {
+                (0, 0) => seconds,
+                (0, minutes) => format!("{minutes}m{seconds}"),
+                (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,6 +403,22 @@ mod tests {
             (730 * 86400, "2 years"),
         ] {
             assert_eq!(human_duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn durations_as_go_prints_them() {
+        use std::time::Duration;
+        for (nanos, text) in [
+            (0, "0s"),
+            (100_000_000, "100ms"),
+            (1_500_000_000, "1.5s"),
+            (60_000_000_000, "1m0s"),
+            (90_500_000_000, "1m30.5s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (1_100, "1.1\u{b5}s"),
+        ] {
+            assert_eq!(format_duration(Duration::from_nanos(nanos)), text);
         }
     }
 }

@@ -99,3 +99,14 @@ case!(they_come_as_they_happen, |e| {
             .then_some(())
     });
 });
+
+case!(what_was_before_the_daemon, |e| {
+    let since = now();
+    let name = e.background("b", &[], "true");
+    e.cli(&["wait", &name]).exits(0);
+    let before = actions(e, &name, since);
+    e.stop_daemon();
+    e.start_daemon(&[]);
+    assert_eq!(actions(e, &name, since), before);
+    assert!(before.contains(&"die".to_owned()), "{before:?}");
+});

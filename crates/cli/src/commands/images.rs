@@ -324,19 +324,22 @@ pub(crate) fn prune(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     if let Some(rows) = answer.images_deleted.filter(|rows| !rows.is_empty()) {
         text.push_str("Deleted Images:\n");
         for row in &rows {
-            let line = deleted_line(row);
-            // Docker writes these two words small here.
-            text.push_str(
-                &line
-                    .replacen("Untagged", "untagged", 1)
-                    .replacen("Deleted", "deleted", 1),
-            );
+            text.push_str(&deleted_small(row));
+            text.push('\n');
         }
         text.push('\n');
     }
     text.push_str(&reclaimed(answer.space_reclaimed));
     session.print(&text)?;
     Ok(0)
+}
+
+/// A line of what was removed; Docker writes the two words small here.
+pub(crate) fn deleted_small(row: &ImageDelete) -> String {
+    deleted_line(row)
+        .trim_end_matches('\n')
+        .replacen("Untagged", "untagged", 1)
+        .replacen("Deleted", "deleted", 1)
 }
 
 /// Refuses to choose one of an image's platforms: an image has one.

@@ -11,10 +11,12 @@ mod inspect;
 mod lifecycle;
 mod login;
 mod logs;
+mod prune;
 mod ps;
 pub(crate) mod rows;
 mod run;
 mod start;
+mod stats;
 mod system;
 mod transfer;
 mod version;
@@ -49,6 +51,7 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "container rm" => lifecycle::remove,
         "container run" => run::run,
         "container start" => start::start,
+        "container stats" => stats::stats,
         "container stop" => lifecycle::stop,
         "container top" => lifecycle::top,
         "container unpause" => lifecycle::unpause,
@@ -72,6 +75,7 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "system df" => disk::disk_usage,
         "system events" => events::events,
         "system info" => system::info,
+        "system prune" => prune::system,
         "system trace" => system::trace,
         "version" => version::version,
         "volume create" => volumes::create,

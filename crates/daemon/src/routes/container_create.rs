@@ -2,7 +2,7 @@
 
 use api::container::{ContainerCreateRequest, ContainerCreateResponse};
 use engine::container::CreateRequest;
-use engine::container::record::Config;
+use engine::container::record::{Config, HealthCheck};
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -163,17 +163,47 @@ fn process(config: api::container::Config) -> Config {
             .volumes
             .map(|all| all.0.into_iter().collect())
             .unwrap_or_default(),
+        health: config.healthcheck.map(|check| HealthCheck {
+            test: check.test,
+            interval: check.interval,
+            timeout: check.timeout,
+            start_period: check.start_period,
+            start_interval: check.start_interval,
+            retries: check.retries,
+        }),
+        shell: config.shell.map(|words| words.0).unwrap_or_default(),
     }
+}
+
+/// Docker's bounds of a health check.
+fn check_health(check: &api::container::HealthConfig) -> Result<()> {
+    const SHORTEST_NS: i64 = 1_000_000;
+    for (value, name) in [
+        (check.interval, "Interval"),
+        (check.timeout, "Timeout"),
+        (check.start_period, "StartPeriod"),
+        (check.start_interval, "StartInterval"),
+    ] {
+        if value != 0 && value < SHORTEST_NS {
+            return Err(Failure::bad_request(format!(
+                "{name} in Healthcheck cannot be less than 1ms"
+            )));
+        }
+    }
+    if check.retries < 0 {
+        return Err(Failure::bad_request(
+            "Retries in Healthcheck cannot be negative",
+        ));
+    }
+    Ok(())
 }
 
 /// What cannot be obeyed yet is refused by name, never ignored.
 fn refuse_config(config: &api::container::Config) -> Result<()> {
-    let health = config
-        .healthcheck
-        .as_ref()
-        .is_some_and(|check| check.test.first().is_some_and(|word| word != "NONE"));
+    if let Some(check) = &config.healthcheck {
+        check_health(check)?;
+    }
     for (given, what) in [
-        (health, "a health check"),
         (!config.mac_address.is_empty(), "a MAC address of one's own"),
         (
             config.network_disabled,

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use api::container::{
-    ContainerInspect, ContainerSummary, MountPoint, State, SummaryHostConfig, SummaryNetworks,
+    ContainerInspect, ContainerSummary, Health, HealthConfig, HealthProbe, MountPoint, State,
+    SummaryHostConfig, SummaryNetworks,
 };
 use api::image::GraphDriver;
 use api::network::{EndpointSettings, NetworkSettings};
 use api::{Filters, Keys, Words};
-use engine::container::Snapshot;
+use engine::Feeling;
 use engine::container::record::{Log, Network, Record};
 use engine::container::state::Status;
+use engine::container::{Snapshot, feeling_word};
 
 use super::container_create::Face;
 use super::event::labels;
@@ -58,10 +60,7 @@ pub(crate) async fn list(request: Request) -> Result {
         .collect();
     let mut rows = Vec::with_capacity(wanted.len());
     for one in wanted {
-        let named = images.iter().any(|image| {
-            image.id == one.record.image_id && is_named(image, &one.record.config.image)
-        });
-        let mut row = summary(one, named, now_ns);
+        let mut row = summary(one, has_name(one, &images), now_ns);
         if query.is_on("size") {
             // One that is removed meanwhile has none.
             (row.size_rw, row.size_root_fs) = size(&request, one).await.unwrap_or_default();
@@ -69,6 +68,27 @@ pub(crate) async fn list(request: Request) -> Result {
         rows.push(row);
     }
     Ok(Answer::ok(&rows))
+}
+
+/// Tells whether the name that a container was made with still is its image's.
+fn has_name(one: &Snapshot, images: &[engine::ImageRecord]) -> bool {
+    images
+        .iter()
+        .any(|image| image.id == one.record.image_id && is_named(image, &one.record.config.image))
+}
+
+/// A row of the list with what the container wrote, and what its whole root has.
+pub(super) fn summary_with_size(
+    one: &Snapshot,
+    images: &[engine::ImageRecord],
+    (own, all): (u64, u64),
+) -> ContainerSummary {
+    let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    ContainerSummary {
+        size_rw: number(own),
+        size_root_fs: number(all),
+        ..summary(one, has_name(one, images), engine::now_ns())
+    }
 }
 
 /// Tells whether a text names this image: a reference, or the beginning of its id.
@@ -126,6 +146,7 @@ impl Filter {
             "exited",
             "dead",
         ];
+        const HEALTHS: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
         if let Some(key) = filters.0.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(Failure::bad_request(format!("invalid filter '{key}'")));
         }
@@ -134,6 +155,14 @@ impl Filter {
                 return Err(Failure::bad_request(format!(
                     "invalid filter 'status={state}': invalid value for state ({state}): must be \
                      one of created, restarting, running, removing, paused, exited, dead"
+                )));
+            }
+        }
+        for health in filters.get("health") {
+            if !HEALTHS.contains(&health.as_str()) {
+                return Err(Failure::bad_request(format!(
+                    "invalid filter 'health={health}': invalid value for health ({health}): must \
+                     be one of none, starting, healthy, unhealthy"
                 )));
             }
         }
@@ -178,7 +207,7 @@ impl Filter {
             && any("exited", &|value| {
                 one.state.status == Status::Exited && value == one.state.exit_code.to_string()
             })
-            && any("health", &|value| value == "none")
+            && any("health", &|value| value == health_word(one))
             && any("is-task", &|value| matches!(value, "0" | "false"))
             && any("isolation", &|value| matches!(value, "" | "default"))
             && any("network", &|value| {
@@ -267,7 +296,21 @@ fn status(one: &Snapshot, now_ns: i64) -> String {
     };
     match state.status {
         Status::Created => "Created".to_owned(),
-        Status::Running => format!("Up {}", since(state.started_ns)),
+        Status::Running => {
+            let feeling = match &state.health {
+                None => String::new(),
+                Some(health) if health.feeling == Feeling::Starting => {
+                    " (health: starting)".to_owned()
+                }
+                Some(health) => format!(" ({})", feeling_word(health.feeling)),
+            };
+            format!("Up {}{feeling}", since(state.started_ns))
+        }
+        Status::Restarting => format!(
+            "Restarting ({}) {} ago",
+            state.exit_code,
+            since(state.finished_ns)
+        ),
         Status::Paused => format!("Up {} (Paused)", since(state.started_ns)),
         Status::Exited => format!(
             "Exited ({}) {} ago",
@@ -276,6 +319,27 @@ fn status(one: &Snapshot, now_ns: i64) -> String {
         ),
         Status::Removing => "Removal In Progress".to_owned(),
     }
+}
+
+/// How a container feels, in a word; `none` when it is not asked.
+fn health_word(one: &Snapshot) -> &'static str {
+    let health = one.state.health.as_ref();
+    health.map_or("none", |health| feeling_word(health.feeling))
+}
+
+fn health(one: &Snapshot) -> Option<Health> {
+    let health = one.state.health.as_ref()?;
+    let log = health.log.iter().map(|probe| HealthProbe {
+        start: time::rfc3339_nano(probe.start_ns),
+        end: time::rfc3339_nano(probe.end_ns),
+        exit_code: i64::from(probe.exit_code),
+        output: probe.output.clone(),
+    });
+    Some(Health {
+        status: feeling_word(health.feeling).to_owned(),
+        failing_streak: i64::from(health.failing_streak),
+        log: log.collect(),
+    })
 }
 
 fn network_name(network: &Network) -> &'static str {
@@ -400,7 +464,7 @@ fn document(one: &Snapshot) -> ContainerInspect {
             Log::JsonFile { .. } => path(&format!("{}-json.log", record.id)),
         },
         name: format!("/{}", record.name),
-        restart_count: 0,
+        restart_count: i64::from(one.state.restarts),
         driver: DRIVER.to_owned(),
         platform: "linux".to_owned(),
         exec_ids: (!one.execs.is_empty()).then(|| one.execs.clone()),
@@ -449,6 +513,14 @@ fn config(record: &Record, asked: api::container::Config) -> api::container::Con
         labels: Some(own.labels.clone()),
         stop_signal: own.stop_signal.clone(),
         volumes: (!own.volumes.is_empty()).then(|| Keys(own.volumes.iter().cloned().collect())),
+        healthcheck: own.health.as_ref().map(|check| HealthConfig {
+            test: check.test.clone(),
+            interval: check.interval,
+            timeout: check.timeout,
+            start_period: check.start_period,
+            start_interval: check.start_interval,
+            retries: check.retries,
+        }),
         ..asked
     }
 }
@@ -459,7 +531,7 @@ fn state(one: &Snapshot) -> State {
         status: state.status.as_str().to_owned(),
         running: state.status.is_running(),
         paused: state.status == Status::Paused,
-        restarting: false,
+        restarting: state.status == Status::Restarting,
         oom_killed: state.oom_killed,
         dead: false,
         pid: i64::from(state.pid),
@@ -467,7 +539,7 @@ fn state(one: &Snapshot) -> State {
         error: state.error.clone(),
         started_at: time::or_zero(state.started_ns),
         finished_at: time::or_zero(state.finished_ns),
-        health: None,
+        health: health(one),
     }
 }
 

@@ -5,10 +5,12 @@ use api::host_config::HostConfig;
 use engine::container::record::{Host, Network};
 use engine::container::{MASKED_PATHS, READONLY_PATHS, capability_name};
 use types::oci::runtime::Rlimit;
+use types::restart_policy::Rule;
 
 use super::create_limits::resources;
 use super::create_log::log;
 use super::create_mounts::{binds, check_targets, mounts, tmpfs, volumes};
+use super::update::restart_rule;
 use crate::error::Failure;
 use crate::request::Result;
 
@@ -39,6 +41,10 @@ pub(super) fn with_defaults(mut host: HostConfig, version: ApiVersion) -> HostCo
     if host.shm_size == 0 {
         host.shm_size = 64 << 20;
     }
+    // As Docker: as much swap as memory.
+    if host.resources.memory > 0 && host.resources.memory_swap == 0 {
+        host.resources.memory_swap = host.resources.memory.saturating_mul(2);
+    }
     if host.resources.pids_limit.is_some_and(|limit| limit <= 0) {
         host.resources.pids_limit = None;
     }
@@ -66,7 +72,12 @@ pub(super) fn with_defaults(mut host: HostConfig, version: ApiVersion) -> HostCo
 
 /// Translates, or names what cannot be obeyed.
 pub(super) fn host(given: &HostConfig) -> Result<Host> {
-    check_restart(given)?;
+    let restart = restart_rule(&given.restart_policy)?;
+    if given.auto_remove && restart != Rule::No {
+        return Err(Failure::bad_request(
+            "can't create 'AutoRemove' container with restart policy",
+        ));
+    }
     refuse(given)?;
     let mut host = Host {
         binds: binds(given)?,
@@ -75,6 +86,7 @@ pub(super) fn host(given: &HostConfig) -> Result<Host> {
         network: network(&given.network_mode)?,
         log: log(&given.log_config)?,
         auto_remove: given.auto_remove,
+        restart,
         read_only: given.readonly_rootfs,
         privileged: given.privileged,
         cap_add: capabilities(given.cap_add.as_ref(), "CapAdd")?,
@@ -147,7 +159,6 @@ fn refuse(given: &HostConfig) -> Result<()> {
             ports || given.publish_all_ports,
             "publishing ports (-p, -P)",
         ),
-        (given.restart_policy.name != "no", "a restart policy"),
         (some(&given.links), "--link"),
         (!given.annotations.is_empty(), "annotations"),
         (
@@ -212,19 +223,6 @@ fn refuse_foreign(given: &HostConfig) -> Result<()> {
         return Err(Failure::bad_request(format!(
             "unknown or invalid runtime name: {}",
             given.runtime
-        )));
-    }
-    Ok(())
-}
-
-fn check_restart(given: &HostConfig) -> Result<()> {
-    if !["no", "always", "on-failure", "unless-stopped"]
-        .contains(&given.restart_policy.name.as_str())
-    {
-        return Err(Failure::bad_request(format!(
-            "invalid restart policy: unknown policy '{}'; use one of 'no', 'always', 'on-failure', \
-             or 'unless-stopped'",
-            given.restart_policy.name
         )));
     }
     Ok(())
@@ -339,10 +337,7 @@ mod tests {
     #[test]
     fn what_cannot_be_obeyed_is_refused() {
         let mut given = with_defaults(HostConfig::default(), ApiVersion::MAX);
-        given.restart_policy.name = "always".to_owned();
-        assert_eq!(
-            host(&given).unwrap_err().message,
-            "a restart policy is not built yet"
-        );
+        given.init = Some(true);
+        assert_eq!(host(&given).unwrap_err().message, "--init is not built yet");
     }
 }

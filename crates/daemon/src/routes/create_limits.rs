@@ -45,6 +45,12 @@ pub(super) fn resources(given: &HostConfig) -> Result<Resources> {
     })
 }
 
+/// Refuses what Docker refuses of limits that are to be changed.
+pub(super) fn check_alone(given: &HostConfig) -> Result<()> {
+    check(given)?;
+    cpu_time(given).map(drop)
+}
+
 /// Refuses what Docker refuses.
 fn check(given: &HostConfig) -> Result<()> {
     let limits = &given.resources;

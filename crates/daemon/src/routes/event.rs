@@ -79,7 +79,7 @@ pub(crate) async fn events(request: Request) -> Result {
 }
 
 fn document(event: &engine::Event) -> Event {
-    let legacy = matches!(event.kind, "container" | "image");
+    let legacy = matches!(event.kind.as_str(), "container" | "image");
     let from = if event.kind == "container" {
         event.attributes.get("image").cloned().unwrap_or_default()
     } else {
@@ -97,7 +97,7 @@ fn document(event: &engine::Event) -> Event {
             String::new()
         },
         from,
-        kind: event.kind.to_owned(),
+        kind: event.kind.clone(),
         action: event.action.clone(),
         actor: Actor {
             id: event.id.clone(),
@@ -134,7 +134,8 @@ fn matches(event: &engine::Event, filters: &Filters) -> bool {
         let same = |name: &String| {
             name == value || name.rsplit_once(':').is_some_and(|(bare, _)| bare == value)
         };
-        matches!(event.kind, "image" | "container") && (event.id == value || name.is_some_and(same))
+        matches!(event.kind.as_str(), "image" | "container")
+            && (event.id == value || name.is_some_and(same))
     });
     let prefixed = ["health_status", "exec_create", "exec_start"];
     any("type", &|value| event.kind == value)
@@ -165,7 +166,7 @@ mod tests {
 
     fn event() -> engine::Event {
         engine::Event {
-            kind: "container",
+            kind: "container".to_owned(),
             action: "exec_create: true ".to_owned(),
             id: "abc".to_owned(),
             attributes: BTreeMap::from([

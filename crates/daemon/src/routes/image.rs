@@ -115,7 +115,7 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
 }
 
-fn summary(image: &ImageRecord, containers: i64, version: ApiVersion) -> ImageSummary {
+pub(super) fn summary(image: &ImageRecord, containers: i64, version: ApiVersion) -> ImageSummary {
     let size = i64::try_from(image.size).unwrap_or(i64::MAX);
     let old = nameless(image) && !version.at_least(43);
     let labels = image
@@ -283,20 +283,22 @@ pub(crate) async fn remove(request: Request) -> Result {
         .engine
         .image_remove(&request.name, request.query.is_on("force"))
         .await?;
-    let rows: Vec<ImageDelete> = removed
-        .into_iter()
-        .map(|item| match item {
-            RemovedItem::Untagged(name) => ImageDelete {
-                untagged: name,
-                deleted: String::new(),
-            },
-            RemovedItem::Deleted(digest) => ImageDelete {
-                untagged: String::new(),
-                deleted: digest.to_string(),
-            },
-        })
-        .collect();
+    let rows: Vec<ImageDelete> = removed.iter().map(deleted).collect();
     Ok(Answer::ok(&rows))
+}
+
+/// A line of what was removed.
+pub(super) fn deleted(item: &RemovedItem) -> ImageDelete {
+    match item {
+        RemovedItem::Untagged(name) => ImageDelete {
+            untagged: name.clone(),
+            deleted: String::new(),
+        },
+        RemovedItem::Deleted(digest) => ImageDelete {
+            untagged: String::new(),
+            deleted: digest.to_string(),
+        },
+    }
 }
 
 /// `POST /images/create`: `fromSrc=-` imports, `fromImage` pulls.

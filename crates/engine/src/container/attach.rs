@@ -38,6 +38,12 @@ impl Engine {
                 typed.trim_start_matches('/')
             )));
         }
+        if cell.state().status == Status::Restarting {
+            return Err(Error::conflict(format!(
+                "container {} is restarting, wait until the container is running",
+                typed.trim_start_matches('/')
+            )));
+        }
         let place = if cell.state().status.is_running() {
             None
         } else {

@@ -65,6 +65,11 @@ impl Cell {
         self.state.send_replace(state);
     }
 
+    /// Changes the state in one step.
+    pub(crate) fn change_state(&self, change: impl FnOnce(&mut State)) {
+        self.state.send_modify(change);
+    }
+
     pub(crate) fn watch(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }

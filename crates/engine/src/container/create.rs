@@ -256,6 +256,12 @@ fn merge(config: &mut Config, image: &ImageConfig) {
     if config.stop_signal.is_empty() {
         config.stop_signal.clone_from(&defaults.stop_signal);
     }
+    if config.shell.is_empty() {
+        config.shell = defaults.shell.clone().unwrap_or_default();
+    }
+    if let Some(check) = &defaults.healthcheck {
+        super::health::inherit(&mut config.health, check);
+    }
 }
 
 #[cfg(test)]

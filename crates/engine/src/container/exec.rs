@@ -96,6 +96,7 @@ impl Engine {
                     typed.trim_start_matches('/')
                 )));
             }
+            Status::Restarting => return Err(super::stop::is_restarting(typed)),
             _ => {
                 return Err(Error::conflict(format!(
                     "container {} is not running",
@@ -244,7 +245,7 @@ impl Engine {
         Ok(())
     }
 
-    fn exec_process(&self, record: &Record, config: &ExecConfig) -> Result<Process> {
+    pub(crate) fn exec_process(&self, record: &Record, config: &ExecConfig) -> Result<Process> {
         let view = self.meta().read()?;
         let root = self.images().mount(&view, &record.snapshot, false)?;
         let user = if config.user.is_empty() {

@@ -71,6 +71,9 @@ impl Engine {
                 cell.id
             )));
         }
+        if cell.state().status == super::state::Status::Restarting {
+            return Err(super::stop::is_restarting(typed));
+        }
         let columns = super::top::columns(ps_args)?;
         let engine = self.clone();
         let id = cell.id;

@@ -71,6 +71,28 @@ pub struct Config {
     pub stop_timeout_s: Option<i64>,
     /// Where volumes are, whatever they are.
     pub volumes: Vec<String>,
+    /// How it is asked how it feels.
+    pub health: Option<HealthCheck>,
+    /// What runs a command that is one text; empty: `/bin/sh -c`.
+    pub shell: Vec<String>,
+}
+
+/// A health check in Docker's words; times in nanoseconds, 0 = not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct HealthCheck {
+    /// `NONE`, or `CMD` and words, or `CMD-SHELL` and a text.
+    pub test: Vec<String>,
+    /// Between two probes.
+    pub interval: i64,
+    /// What a probe may take.
+    pub timeout: i64,
+    /// In which failures do not count.
+    pub start_period: i64,
+    /// Between two probes in that time.
+    pub start_interval: i64,
+    /// Failures in a row that make it unhealthy.
+    pub retries: i64,
 }
 
 impl Config {
@@ -101,6 +123,8 @@ pub struct Host {
     pub log: Log,
     /// Remove it when it ends.
     pub auto_remove: bool,
+    /// What happens when it ends.
+    pub restart: types::restart_policy::Rule,
     /// Root file system cannot be written.
     pub read_only: bool,
     /// All of the host but its namespaces.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cell::Cell;
 use super::create::{checked_name, name_conflict};
 use super::record::{CONTAINERS, NAMES, Record, STATES};
+use super::state::Status;
 use crate::error::{Error, Result};
 use crate::volume::{self, VolumeRecord};
 use crate::{Engine, blocking, to_its_end};
@@ -37,10 +38,13 @@ impl Engine {
         }
         if state.status.is_running() {
             if !force {
-                let how = if state.status == super::state::Status::Paused {
-                    "container is paused and must be unpaused first"
-                } else {
-                    "container is running: stop the container before removing or force remove"
+                let how = match state.status {
+                    Status::Paused => "container is paused and must be unpaused first",
+                    Status::Restarting => {
+                        "container is restarting: stop the container before removing or force \
+                         remove"
+                    }
+                    _ => "container is running: stop the container before removing or force remove",
                 };
                 let sentence = format!(
                     "cannot remove container \"{}\": {how}",
@@ -61,6 +65,7 @@ impl Engine {
                     .await,
             );
         }
+        self.hold(cell).await?;
         self.kill_locked(cell).await
     }
 

@@ -38,7 +38,11 @@ impl Engine {
             engine.repair_network()?;
             engine.sweep()
         })
-        .await
+        .await?;
+        for cell in self.cells(crate::names::Cells::all) {
+            self.start_by_rule(&cell);
+        }
+        Ok(())
     }
 
     /// Ends the shims of containers that do not run: the last daemon died before it started them,
@@ -127,6 +131,7 @@ impl Engine {
             }
             None => match self.exit_record(cell.id) {
                 Some(exit) if exit.finished_ns >= state.started_ns.unwrap_or(0) => {
+                    self.catch_up(cell, Some(exit));
                     self.ended(cell, exit).await;
                 }
                 _ => self.shim_died(cell).await,
@@ -148,13 +153,12 @@ impl Engine {
         }
         cell.set_shim(Some(Arc::clone(&shim)));
         match status.phase {
-            Phase::Running => {
-                let before = cell.state();
-                if before.pid != status.pid {
-                    cell.set_state(before.running(status.pid, status.start_time, now_ns()));
-                }
+            Phase::Running | Phase::Restarting => {
+                let execs = status.execs.clone();
+                self.catch_up(cell, None);
+                self.take_over(cell, *status).await;
                 for id in cell.running_execs() {
-                    if !status.execs.contains(&id) {
+                    if !execs.contains(&id) {
                         // It ended while nobody listened.
                         self.exec_ended(cell, &id, 137);
                     }

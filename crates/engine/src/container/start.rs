@@ -13,7 +13,7 @@ use super::cell::Cell;
 use super::record::{Log, Record};
 use super::remove::Volumes;
 use super::spec::{self, Facts};
-use super::state::{Status, start_failure};
+use super::state::{State, Status, start_failure};
 use crate::error::{Error, Result};
 use crate::nursery::Newborn;
 use crate::shim_client::Shim;
@@ -53,7 +53,7 @@ impl Engine {
         // A clean stop sweeps what belongs to no container that runs.
         let _busy = self.0.busy.read().await;
         match cell.state().status {
-            Status::Running => return Err(Error::not_modified()),
+            Status::Running | Status::Restarting => return Err(Error::not_modified()),
             Status::Paused => {
                 return Err(Error::conflict(
                     "cannot start a paused container, try unpause instead",
@@ -124,7 +124,11 @@ impl Engine {
         self.attach_early(cell, &shim).await;
 
         let since = Instant::now();
-        let running = cell.state().running(pid, start_time, now_ns());
+        let mut running = cell.state().running(pid, start_time, now_ns());
+        running.health = match running.health.take() {
+            known @ Some(_) if super::health::is_asked(&record) => known,
+            _ => super::restart::unasked(&record),
+        };
         cell.set_shim(Some(Arc::clone(&shim)));
         let (saved, started) = tokio::join!(
             self.save_state(cell.id, running.clone()),
@@ -213,7 +217,7 @@ impl Engine {
         Ok(mounts)
     }
 
-    fn request(
+    pub(crate) fn request(
         &self,
         record: &Record,
         volumes: Vec<SpecMount>,
@@ -273,6 +277,8 @@ impl Engine {
                 }
             },
             console_size: None,
+            restart: record.host.restart,
+            health: self.health(record)?,
         })
     }
 
@@ -334,6 +340,26 @@ impl Engine {
                         }
                     }
                     Event::Oom => engine.container_event(&cell, "oom", &[]),
+                    Event::Restarting { exit, restarts } => {
+                        engine.restarting(&cell, exit, restarts).await;
+                    }
+                    Event::Restarted {
+                        pid,
+                        start_time,
+                        started_ns,
+                    } => {
+                        let process = (pid, start_time);
+                        engine.restarted(&cell, process, started_ns).await;
+                    }
+                    Event::GaveUp { exit, message } => {
+                        over = true;
+                        engine.gave_up(&cell, exit, message).await;
+                    }
+                    Event::Probed {
+                        feeling,
+                        failing_streak,
+                        probe,
+                    } => engine.probed(&cell, feeling, failing_streak, probe).await,
                 }
             }
             // What runs after an end is another life, with somebody else to mind it.
@@ -342,6 +368,7 @@ impl Engine {
             } else {
                 cell.set_shim(None);
                 engine.adopt(&cell).await;
+                engine.start_by_rule(&cell);
             }
             if let Some(pidfd) = pidfd {
                 nursery::bury(pidfd).await;
@@ -373,19 +400,10 @@ impl Engine {
         }
         let since = Instant::now();
         let state = before.exited(exit);
-        let code = exit.code.to_string();
-        let duration_s = before
-            .started_ns
-            .map_or(0, |start| (exit.finished_ns - start) / 1_000_000_000);
-        let duration = duration_s.to_string();
-        let attributes = [
-            ("exitCode", code.as_str()),
-            ("execDuration", duration.as_str()),
-        ];
         if cell.record().host.auto_remove {
             cell.set_state(state);
             self.volumes_unmounted(cell);
-            self.container_event(cell, "die", &attributes);
+            self.die_event(cell, &before, exit);
             // Not under the verb's lock: `stop` and `rm -f` hold it while they wait for this end.
             if let Err(error) = self.forget(cell, Volumes::Remove).await {
                 tracing::error!(%error, id = %cell.id, "removing a container at its end");
@@ -400,10 +418,27 @@ impl Engine {
         let (endpoint, shim) = (self.detach_network(cell), cell.take_shim());
         cell.set_state(state);
         self.volumes_unmounted(cell);
-        self.container_event(cell, "die", &attributes);
+        self.die_event(cell, &before, exit);
         self.clock().note("end: record", cell.id, since);
         self.release_endpoint(cell, endpoint);
         dismiss(shim).await;
+    }
+
+    /// Tells of an end, once: that of a container which waited for its restart was told.
+    pub(crate) fn die_event(&self, cell: &Cell, before: &State, exit: Exit) {
+        if before.status == Status::Restarting {
+            return;
+        }
+        let code = exit.code.to_string();
+        let duration_s = before
+            .started_ns
+            .map_or(0, |start| (exit.finished_ns - start) / 1_000_000_000);
+        let duration = duration_s.to_string();
+        let attributes = [
+            ("exitCode", code.as_str()),
+            ("execDuration", duration.as_str()),
+        ];
+        self.container_event_at(cell, "die", &attributes, exit.finished_ns);
     }
 }
 

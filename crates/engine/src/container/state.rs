@@ -1,6 +1,7 @@
 //! Pure: the states of a container and what may be done in them.
 
 use serde::{Deserialize, Serialize};
+use shim::protocol::{Feeling, HealthState};
 
 /// Docker's states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub enum Status {
     Exited,
     /// Is being removed.
     Removing,
+    /// Ended, and is started again in a moment.
+    Restarting,
 }
 
 impl Status {
@@ -27,12 +30,13 @@ impl Status {
             Self::Paused => "paused",
             Self::Exited => "exited",
             Self::Removing => "removing",
+            Self::Restarting => "restarting",
         }
     }
 
-    /// Tells whether there is a process.
+    /// Tells whether there is a process, or will be in a moment.
     pub fn is_running(self) -> bool {
-        matches!(self, Self::Running | Self::Paused)
+        matches!(self, Self::Running | Self::Paused | Self::Restarting)
     }
 }
 
@@ -57,6 +61,15 @@ pub struct State {
     pub finished_ns: Option<i64>,
     /// How often it ended; what `next-exit` waits for.
     pub exits: u64,
+    /// How often it was started again by its rule since its user started it.
+    #[serde(default)]
+    pub restarts: u32,
+    /// Its user stopped it.
+    #[serde(default)]
+    pub stopped: bool,
+    /// How it feels, if it is asked.
+    #[serde(default)]
+    pub health: Option<HealthState>,
     /// It is gone. Never on disk.
     #[serde(skip)]
     pub removed: bool,
@@ -75,6 +88,9 @@ impl State {
             started_ns: None,
             finished_ns: None,
             exits: 0,
+            restarts: 0,
+            stopped: false,
+            health: None,
             removed: false,
         }
     }
@@ -88,7 +104,29 @@ impl State {
             oom_killed: false,
             error: String::new(),
             started_ns: Some(now_ns),
+            restarts: 0,
+            stopped: false,
+            health: self.health.as_ref().map(asked_anew),
             ..self.clone()
+        }
+    }
+
+    /// It ended, and is started again in a moment.
+    pub(crate) fn restarting(&self, exit: shim::protocol::Exit, restarts: u32) -> Self {
+        Self {
+            status: Status::Restarting,
+            restarts,
+            ..self.exited(exit)
+        }
+    }
+
+    /// Its rule started it again.
+    pub(crate) fn restarted(&self, pid: i32, start_time: u64, started_ns: i64) -> Self {
+        Self {
+            restarts: self.restarts,
+            stopped: self.stopped,
+            exit_code: self.exit_code,
+            ..self.running(pid, start_time, started_ns)
         }
     }
 
@@ -128,6 +166,15 @@ impl State {
     }
 }
 
+/// A new life: what earlier ones answered is still told.
+fn asked_anew(health: &HealthState) -> HealthState {
+    HealthState {
+        feeling: Feeling::Starting,
+        failing_streak: 0,
+        log: health.log.clone(),
+    }
+}
+
 /// What `wait` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitCondition {
@@ -144,7 +191,7 @@ impl WaitCondition {
     pub(crate) fn holds(self, state: &State, exits: u64) -> bool {
         state.removed
             || match self {
-                Self::NotRunning => !state.status.is_running(),
+                Self::NotRunning => !state.status.is_running() || state.exits > exits,
                 Self::NextExit => state.exits > exits,
                 Self::Removed => false,
             }

@@ -63,6 +63,7 @@ impl Engine {
         if cell.state().status == Status::Paused {
             self.freeze(cell, false).await?;
         }
+        self.hold(cell).await?;
         self.signal(cell, signal).await?;
         let patience = u64::try_from(timeout_s).map_or(Duration::MAX, Duration::from_secs);
         if self.ends_within(cell, patience).await {
@@ -98,6 +99,10 @@ impl Engine {
     async fn signal(&self, cell: &Arc<Cell>, signal: i32) -> Result<()> {
         // The exit code is written when it ends.
         self.make_room();
+        if matches!(cell.state().status, Status::Restarting | Status::Exited) {
+            // There is no process; that its rule rests is enough.
+            return Ok(());
+        }
         let number = signal.to_string();
         self.container_event(cell, "kill", &[("signal", number.as_str())]);
         let Some(shim) = cell.shim() else {
@@ -144,6 +149,12 @@ impl Engine {
                 cell.id
             )));
         }
+        let record = cell.record();
+        let own = &record.config.stop_signal;
+        // As moby: a signal that may be meant to end it for good.
+        if signal == SIGKILL || own.is_empty() || types::signal::parse(own).ok() == Some(signal) {
+            self.hold(&cell).await?;
+        }
         if signal == SIGKILL {
             if cell.state().status == Status::Paused {
                 self.freeze(&cell, false).await?;
@@ -182,6 +193,7 @@ impl Engine {
                     cell.id
                 )));
             }
+            Status::Restarting => return Err(is_restarting(typed)),
             _ => {
                 return Err(Error::conflict(format!(
                     "container {} is not running",
@@ -220,4 +232,12 @@ impl Engine {
         cell.set_state(state);
         Ok(())
     }
+}
+
+/// What Docker says of a container that waits for its restart.
+pub(crate) fn is_restarting(typed: &str) -> Error {
+    Error::conflict(format!(
+        "Container {} is restarting, wait until the container is running",
+        typed.trim_start_matches('/')
+    ))
 }

@@ -64,6 +64,8 @@ impl Keeper {
                 max_file: 1,
             },
             console_size: None,
+            restart: types::restart_policy::Rule::No,
+            health: None,
         };
         let child = start(theirs.as_fd());
         let control = Some(ours);
