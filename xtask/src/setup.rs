@@ -9,6 +9,7 @@ use crate::run::{run, step};
 
 /// Debian's packages: the reference engine and runtime, the image of the cases, a bare system.
 const PACKAGES: &[&str] = &[
+    "buildah",
     "busybox-static",
     "debootstrap",
     "docker-registry",
@@ -16,6 +17,8 @@ const PACKAGES: &[&str] = &[
     "iproute2",
     "iptables",
     "nftables",
+    "openssl",
+    "podman",
     "runc",
     "skopeo",
     "util-linux",

@@ -201,6 +201,13 @@ impl Engine {
         self.rows.iter().map(|file| ("WHARF_ROWS", file.as_path()))
     }
 
+    /// Returns our program itself, to be given words that need no engine.
+    pub fn own(&self) -> Command {
+        let mut command = Command::new(&self.setting.wharf);
+        command.envs(self.recording());
+        command
+    }
+
     /// Kills our daemon as if the power of its process had failed.
     pub fn kill_daemon(&self) {
         let daemon = self.daemon.lock().expect("no panic holds the lock").take();

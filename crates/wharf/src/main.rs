@@ -71,7 +71,7 @@ fn main() -> ExitCode {
             };
             daemon::main("wharf daemon", &args[1..], &environment)
         }
-        ("wharf", Some("registry")) if args.get(1).is_some_and(|word| word == "serve") => {
+        ("wharf", Some("registry")) if is_server(&args) => {
             arm("registry");
             watch_rows();
             registry::server::main(&args[2..])
@@ -84,6 +84,12 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
+}
+
+/// Tells whether the words begin with `registry serve` and do not ask for help, which is the client's.
+fn is_server(args: &[OsString]) -> bool {
+    let help = |word: &OsString| word == "--help" || word == "-h";
+    args.get(1).is_some_and(|word| word == "serve") && !args.iter().any(help)
 }
 
 /// The OCI runtime.

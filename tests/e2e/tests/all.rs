@@ -34,6 +34,7 @@ mod ps;
 mod pull;
 mod registry;
 mod restart_policy;
+mod registry_docker;
 mod run;
 mod security;
 mod stats;

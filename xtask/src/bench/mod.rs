@@ -15,6 +15,7 @@ use crate::oracles;
 use crate::run::{run, step};
 
 mod memory;
+mod registry;
 mod report;
 mod scenario;
 mod side;
@@ -63,6 +64,9 @@ pub(crate) fn bench(root: &Path, words: &[String]) -> Result<()> {
     let plan = Plan::parse(words)?;
     step("build what is measured");
     let wharf = build(root, &plan.profile)?;
+    if plan.only == "registry" {
+        return registry::bench(root, &wharf);
+    }
     let oracles = oracles::unpacked(root)?.context("the reference engine is not to be had here")?;
     let docker = quickest_client(&oracles)?;
     let engines = side::Engines::start(&wharf, &oracles, &docker);

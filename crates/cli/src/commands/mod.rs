@@ -72,6 +72,7 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "login" => login::login,
         "logout" => login::logout,
         "network inspect" => inspect::networks,
+        "registry serve" => system::registry_serve,
         "system df" => disk::disk_usage,
         "system events" => events::events,
         "system info" => system::info,

@@ -204,3 +204,10 @@ pub(crate) fn trace(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     session.print(&table::render(&rows))?;
     Ok(0)
 }
+
+/// `registry serve` under another name than `wharf`: the front door has taken the rest.
+pub(crate) fn registry_serve(_: &mut Session, _: &Parsed) -> Result<i32> {
+    Err(Error::text(
+        "the registry is served by this program under its own name: wharf registry serve",
+    ))
+}

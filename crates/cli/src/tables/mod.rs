@@ -185,6 +185,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ),
     ("network", "Manage networks"),
     ("plugin", "Manage plugins"),
+    ("registry", "Serve images"),
     ("system", "Manage Docker"),
     ("trust", "Manage trust on Docker images"),
     ("volume", "Manage volumes"),

@@ -1,5 +1,7 @@
 //! A request taken apart, and answers put together.
 
+use std::net::IpAddr;
+
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
@@ -9,6 +11,7 @@ use types::digest::Digest;
 use super::body::Body;
 use super::fault::Fault;
 use super::query::Query;
+use super::rights::Identity;
 
 /// An answer; what is refused becomes one too, at one place.
 pub(crate) type Answer = Result<Response<Body>, Fault>;
@@ -20,6 +23,16 @@ pub(crate) struct Ask {
     pub(crate) headers: HeaderMap,
     pub(crate) query: Query,
     pub(crate) body: Incoming,
+    pub(crate) caller: Caller,
+    pub(crate) who: Identity,
+}
+
+/// Where a request comes from, and what it calls us.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) peer: IpAddr,
+    /// The host and port that the client used, if they can stand in an address.
+    pub(crate) host: Option<String>,
 }
 
 impl Ask {

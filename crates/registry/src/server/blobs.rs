@@ -12,6 +12,7 @@ use super::body::Body;
 use super::fault::{Code, Fault};
 use super::names::{Repository, UploadId};
 use super::range::{self, Wanted};
+use super::rights::Right;
 use super::route::parse_digest;
 use super::state::Registry;
 use super::store::Key;
@@ -41,6 +42,8 @@ async fn get(registry: &Registry, ask: &Ask, repository: &Repository, digest: Di
     let (link, key) = (Key::blob(repository, digest), Key::content(digest));
     let content = registry.store.open_linked(link, key).await?;
     let content = content.ok_or_else(|| unknown(digest))?;
+    // Whoever looks whether it is there is about to refer to it.
+    registry.touched.touch(digest);
     let (size, tag) = (content.size, answer::etag(digest));
     // A range of something else than the client has a part of is worthless to it.
     let same = ask
@@ -65,6 +68,9 @@ async fn get(registry: &Registry, ask: &Ask, repository: &Repository, digest: Di
     *response.status_mut() = status;
     put(&mut response, header::ETAG, &tag);
     put(&mut response, names::CONTENT_DIGEST, &digest.to_string());
+    if ask.method == Method::GET {
+        registry.metrics.sent(len);
+    }
     if status != StatusCode::NOT_MODIFIED {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
@@ -100,7 +106,7 @@ pub(crate) async fn begin(registry: &Registry, ask: Ask, repository: &Repository
         return Ok(status(&upload, StatusCode::ACCEPTED));
     };
     let mut work = upload.work().await?;
-    let limit = registry.settings.blob_max;
+    let limit = limit(registry, repository);
     let received = upload.receive(&mut work, ask.body, None, limit).await;
     if let Err(fault) = received {
         registry.uploads.remove(&upload, &mut work).await?;
@@ -121,13 +127,15 @@ async fn mount(
     let Some(from): Option<Repository> = from else {
         return Ok(false);
     };
-    let _added = registry.gate.read().await;
-    let (link, content) = (Key::blob(&from, digest), Key::content(digest));
-    if registry.store.open_linked(link, content).await?.is_none() {
+    if !registry.door.may(&ask.who, &from, Right::Pull) {
         return Ok(false);
     }
-    let link = Key::blob(repository, digest);
-    registry.store.write(link, bytes::Bytes::new()).await?;
+    let _added = registry.gate.read().await;
+    let (link, content) = (Key::blob(&from, digest), Key::content(digest));
+    let Some(found) = registry.store.open_linked(link, content).await? else {
+        return Ok(false);
+    };
+    link_blob(registry, repository, digest, (found.size, 0)).await?;
     Ok(true)
 }
 
@@ -148,7 +156,7 @@ pub(crate) async fn upload(
         Method::PATCH => {
             let mut work = upload.work().await?;
             let exact = expected(&ask, &upload)?;
-            let limit = registry.settings.blob_max;
+            let limit = limit(registry, repository);
             upload.receive(&mut work, ask.body, exact, limit).await?;
             Ok(status(&upload, StatusCode::ACCEPTED))
         }
@@ -160,7 +168,7 @@ pub(crate) async fn upload(
             let digest = parse_digest(digest)?;
             let mut work = upload.work().await?;
             let exact = expected(&ask, &upload)?;
-            let limit = registry.settings.blob_max;
+            let limit = limit(registry, repository);
             upload.receive(&mut work, ask.body, exact, limit).await?;
             finish(registry, &upload, &mut work, digest).await?;
             Ok(created(repository, digest))
@@ -213,15 +221,41 @@ async fn finish(
     }
     let repository = upload.repository();
     let _added = registry.gate.read().await;
-    let key = Key::content(digest);
+    let (key, size) = (Key::content(digest), upload.len());
+    registry.metrics.received(size);
     // What is there already is the same, and may be being read.
-    if registry.store.size(key.clone()).await? != Some(upload.len()) {
+    let known = registry.store.size(key.clone()).await? == Some(size);
+    if !known {
         let file = upload.data_for_store().await?;
         registry.store.adopt(file, key).await?;
     }
+    let new = if known { 0 } else { size };
+    let linked = link_blob(registry, repository, digest, (size, new)).await;
+    registry.uploads.remove(upload, work).await?;
+    linked
+}
+
+/// Gives a repository content that is there; `size` counts for the repository, `new` for the whole.
+async fn link_blob(
+    registry: &Registry,
+    repository: &Repository,
+    digest: Digest,
+    (size, new): (u64, u64),
+) -> Result<(), Fault> {
     let link = Key::blob(repository, digest);
-    registry.store.write(link, bytes::Bytes::new()).await?;
-    registry.uploads.remove(upload, work).await
+    registry.touched.touch(digest);
+    if registry.store.size(link.clone()).await?.is_none() {
+        registry.quotas.take(repository, size, new)?;
+    }
+    Ok(registry.store.write(link, bytes::Bytes::new()).await?)
+}
+
+/// Returns how many bytes a blob may have: no more than the quota has left.
+fn limit(registry: &Registry, repository: &Repository) -> u64 {
+    registry
+        .settings
+        .blob_max
+        .min(registry.quotas.left(repository))
 }
 
 fn status(upload: &Upload, status: StatusCode) -> Response<Body> {

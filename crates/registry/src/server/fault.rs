@@ -20,7 +20,10 @@ pub(crate) enum Code {
     NameUnknown,
     SizeInvalid,
     TagInvalid,
+    Unauthorized,
+    Denied,
     Unsupported,
+    TooManyRequests,
     RangeInvalid,
     PageNumberInvalid,
     NotFound,
@@ -42,7 +45,10 @@ impl Code {
             Self::NameUnknown => "NAME_UNKNOWN",
             Self::SizeInvalid => "SIZE_INVALID",
             Self::TagInvalid => "TAG_INVALID",
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::Denied => "DENIED",
             Self::Unsupported => "UNSUPPORTED",
+            Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::RangeInvalid => "RANGE_INVALID",
             Self::PageNumberInvalid => "PAGINATION_NUMBER_INVALID",
             Self::NotFound => "NOT_FOUND",
@@ -57,7 +63,10 @@ impl Code {
             | Self::ManifestUnknown
             | Self::NameUnknown
             | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Denied => StatusCode::FORBIDDEN,
             Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::RangeInvalid => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BlobUploadInvalid

@@ -18,6 +18,9 @@ use super::store::Key;
 
 /// Longest list of referrers in one answer: what clients take for an index at least.
 const REFERRERS_MAX: usize = 4 << 20;
+/// Results of a search when no number is said, and at most.
+const SEARCH: usize = 25;
+const SEARCH_MAX: usize = 100;
 
 /// `GET` of a repository's tags.
 pub(crate) async fn tags(registry: &Registry, ask: &Ask, repository: &Repository) -> Answer {
@@ -33,22 +36,44 @@ pub(crate) async fn tags(registry: &Registry, ask: &Ask, repository: &Repository
     Ok(linked(answer::json(&document), &page))
 }
 
-/// `GET` of all repositories that `may` see.
-pub(crate) async fn catalog(
-    registry: &Registry,
-    ask: &Ask,
-    may: impl Fn(&Repository) -> bool,
-) -> Answer {
+/// `GET` of all repositories that the asker may see.
+pub(crate) async fn catalog(registry: &Registry, ask: &Ask) -> Answer {
     only_get(ask)?;
     let wish = Wish::of(&ask.query)?;
+    let page = wish.page(seen(registry, ask).await?, "/v2/_catalog");
+    let document = json!({"repositories": page.entries});
+    Ok(linked(answer::json(&document), &page))
+}
+
+/// `GET` of `/v1/search`, as `docker search` asks it: repositories whose name holds `q`.
+pub(crate) async fn search(registry: &Registry, ask: &Ask) -> Answer {
+    only_get(ask)?;
+    let wanted = ask.query.find("q").unwrap_or_default().to_ascii_lowercase();
+    let count = ask.query.find("n").and_then(|n| n.parse().ok());
+    let count = count.unwrap_or(SEARCH).min(SEARCH_MAX);
+    let mut names = seen(registry, ask).await?;
+    names.retain(|name| name.contains(&wanted));
+    // The nearest first: what is the word, what begins with it, what holds it.
+    names.sort_by_cached_key(|name| (name != &wanted, !name.starts_with(&wanted), name.clone()));
+    names.truncate(count);
+    let found = names.iter().map(|name| {
+        json!({
+            "name": name, "description": "", "star_count": 0,
+            "is_official": false, "is_automated": false, "is_trusted": false,
+        })
+    });
+    let results: Vec<_> = found.collect();
+    Ok(answer::json(&json!({
+        "query": wanted, "num_results": results.len(), "num_pages": 1, "page": 1,
+        "page_size": count, "results": results,
+    })))
+}
+
+/// Returns the names of all repositories that the asker may see.
+async fn seen(registry: &Registry, ask: &Ask) -> Result<Vec<String>, Fault> {
     let mut seen = repositories(registry).await?;
-    seen.retain(|repository| may(repository));
-    let names = seen.iter().map(ToString::to_string).collect();
-    let page = wish.page(names, "/v2/_catalog");
-    Ok(linked(
-        answer::json(&json!({"repositories": page.entries})),
-        &page,
-    ))
+    seen.retain(|repository| registry.door.may_see(&ask.who, repository));
+    Ok(seen.iter().map(ToString::to_string).collect())
 }
 
 /// Returns all repositories, in no order.

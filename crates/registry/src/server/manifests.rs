@@ -74,7 +74,9 @@ pub(crate) async fn find(
     target: &Target,
 ) -> Result<Option<Arc<Manifest>>, Fault> {
     let name = target.to_string();
-    if let Some(found) = registry.cache.get(repository, &name) {
+    let cached = registry.cache.get(repository, &name);
+    registry.metrics.cache(cached.is_some());
+    if let Some(found) = cached {
         return Ok(Some(found));
     }
     let moment = registry.cache.moment();
@@ -216,6 +218,9 @@ async fn check(
     let children = children.map(|d| (*d, Key::manifest(repository, *d)));
     let needed: Vec<(Digest, Key)> = blobs.chain(children).collect();
     let keys = needed.iter().map(|(_, key)| key.clone()).collect();
+    for (digest, _) in &needed {
+        registry.touched.touch(*digest);
+    }
     let missing = registry.store.missing(keys).await?;
     if missing.is_empty() {
         return Ok(());
@@ -241,6 +246,7 @@ async fn keep(
 ) -> Result<(), Fault> {
     let size = bytes.len() as u64;
     let content = Key::content(digest);
+    registry.touched.touch(digest);
     if registry.store.size(content.clone()).await? != Some(size) {
         registry.store.write(content, bytes).await?;
     }

@@ -1,5 +1,6 @@
 //! What a registry is told: flags, and a file of settings.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,18 +8,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::door::Challenge;
 use super::fault::{Code, Fault};
+use super::quota::Limits;
+use super::rights::Rule;
+use super::secret;
 
 /// Where it listens when nothing is said: only this machine, for nobody is asked for a password.
 const ADDR: &str = "127.0.0.1:5000";
 const ROOT: &str = "/var/lib/wharf-registry";
-
-/// What the command line asks for.
-#[derive(Debug)]
-pub(crate) enum Asked {
-    Serve(Box<Options>),
-    Say(String),
-}
 
 /// A flag or a setting is wrong.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -35,6 +33,8 @@ pub(crate) enum Error {
     },
     #[error("{path}: {why}")]
     File { path: String, why: String },
+    #[error("--tls-cert and --tls-key go together")]
+    Half,
 }
 
 /// Everything that is needed to begin.
@@ -43,6 +43,20 @@ pub(crate) struct Options {
     pub(crate) addr: SocketAddr,
     pub(crate) root: PathBuf,
     pub(crate) settings: Settings,
+    pub(crate) people: People,
+    /// Certificate and key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// Who may do what.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct People {
+    pub(crate) htpasswd: Option<PathBuf>,
+    /// Name and bcrypt hash.
+    pub(crate) accounts: HashMap<String, String>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) challenge: Challenge,
+    pub(crate) url: Option<String>,
 }
 
 /// What requests are measured by.
@@ -53,6 +67,18 @@ pub(crate) struct Settings {
     delete: bool,
     /// How long an upload may rest before it is dropped.
     pub(crate) upload_age: Duration,
+    pub(crate) collect: Collect,
+    pub(crate) quota: Limits,
+}
+
+/// When garbage is collected.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Collect {
+    pub(crate) interval: Duration,
+    /// What was written or asked for so lately stays.
+    pub(crate) grace: Duration,
+    /// Whether manifests go that no tag leads to.
+    pub(crate) untagged: bool,
 }
 
 impl Settings {
@@ -78,22 +104,45 @@ struct Document {
     blob_max: Option<u64>,
     /// Seconds.
     upload_age: Option<u64>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    htpasswd: Option<PathBuf>,
+    url: Option<String>,
+    #[serde(default)]
+    challenge: Challenge,
+    #[serde(default)]
+    collect: CollectDocument,
+    #[serde(default)]
+    quota: Limits,
+    #[serde(default)]
+    account: Vec<Account>,
+    #[serde(default)]
+    access: Vec<Rule>,
 }
 
-const FLAGS: &[(&str, &str)] = &[
-    (
-        "addr",
-        "HOST:PORT   Where to listen (default 127.0.0.1:5000)",
-    ),
-    (
-        "root",
-        "DIR         Where content is kept (default /var/lib/wharf-registry)",
-    ),
-    ("config", "FILE      A file of settings (TOML)"),
-];
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CollectDocument {
+    /// Seconds.
+    interval: Option<u64>,
+    grace: Option<u64>,
+    #[serde(default)]
+    untagged: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Account {
+    name: String,
+    /// A bcrypt hash, as `htpasswd -nB` prints it after the colon.
+    password: String,
+}
+
+/// The flags; the client's table holds their help.
+const FLAGS: [&str; 6] = ["addr", "config", "htpasswd", "root", "tls-cert", "tls-key"];
 
 /// Reads the words after `registry serve`, and the file they name.
-pub(crate) fn parse(args: &[OsString]) -> Result<Asked, Error> {
+pub(crate) fn parse(args: &[OsString]) -> Result<Options, Error> {
     let mut given: Vec<(&'static str, String)> = Vec::new();
     let mut rest = args.iter().map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = rest.next() {
@@ -102,11 +151,8 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Asked, Error> {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (long, None),
         };
-        if name == "help" || word == "-h" {
-            return Ok(Asked::Say(help()));
-        }
-        let known = FLAGS.iter().find(|(known, _)| *known == name);
-        let Some((name, _)) = known else {
+        let known = FLAGS.into_iter().find(|known| *known == name);
+        let Some(name) = known else {
             return Err(Error::Unknown(word));
         };
         let value = value.or_else(|| rest.next());
@@ -115,23 +161,61 @@ pub(crate) fn parse(args: &[OsString]) -> Result<Asked, Error> {
             given.push((name, value));
         }
     }
+    settle(&given)
+}
+
+/// Puts flags before the file, and the file before what is usual.
+fn settle(given: &[(&'static str, String)]) -> Result<Options, Error> {
     let last = |name: &str| {
         let of_name = given.iter().rev().find(|(known, _)| *known == name);
         of_name.map(|(_, value)| value.clone())
     };
-    let document = last("config").map_or(Ok(Document::default()), |path| read(Path::new(&path)))?;
+    let path = |name: &str| last(name).map(PathBuf::from);
+    let file = last("config");
+    let document = file.as_deref().map(|path| read(Path::new(path)));
+    let document = document.transpose()?.unwrap_or_default();
     let addr = last("addr").or(document.addr);
     let addr = addr.unwrap_or_else(|| ADDR.to_owned());
-    let root = last("root").map(PathBuf::from).or(document.root);
-    Ok(Asked::Serve(Box::new(Options {
+    let root = path("root").or(document.root);
+    let cert = path("tls-cert").or(document.tls_cert);
+    let tls = match (cert, path("tls-key").or(document.tls_key)) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        _ => return Err(Error::Half),
+    };
+    let accounts = document.account.into_iter();
+    let accounts: HashMap<String, String> = accounts.map(|one| (one.name, one.password)).collect();
+    if let Some((name, _)) = accounts.iter().find(|(_, hash)| !secret::is_bcrypt(hash)) {
+        return Err(Error::File {
+            path: file.unwrap_or_default(),
+            why: format!("the password of account {name:?} is no bcrypt hash (htpasswd -nB)"),
+        });
+    }
+    let collect = document.collect;
+    let seconds = |given: Option<u64>, usual| Duration::from_secs(given.unwrap_or(usual));
+    Ok(Options {
         addr: address(&addr)?,
         root: root.unwrap_or_else(|| PathBuf::from(ROOT)),
         settings: Settings {
             blob_max: document.blob_max.unwrap_or(u64::MAX),
             delete: document.delete.unwrap_or(true),
-            upload_age: Duration::from_secs(document.upload_age.unwrap_or(7 * 24 * 3600)),
+            upload_age: seconds(document.upload_age, 7 * 24 * 3600),
+            collect: Collect {
+                interval: seconds(collect.interval, 3600),
+                grace: seconds(collect.grace, 24 * 3600),
+                untagged: collect.untagged,
+            },
+            quota: document.quota,
         },
-    })))
+        people: People {
+            htpasswd: path("htpasswd").or(document.htpasswd),
+            accounts,
+            rules: document.access,
+            challenge: document.challenge,
+            url: document.url,
+        },
+        tls,
+    })
 }
 
 /// `HOST:PORT` with an address for the host; `:PORT` is every address of this machine.
@@ -157,28 +241,17 @@ fn read(path: &Path) -> Result<Document, Error> {
     toml::from_str(&text).map_err(|e| failed(e.to_string().trim_end().to_owned()))
 }
 
-fn help() -> String {
-    let mut text = "Usage:  wharf registry serve [OPTIONS]\n\nServe images to docker, podman and others\n\nOptions:\n".to_owned();
-    for (name, about) in FLAGS {
-        text.extend(["      --", name, " ", about, "\n"]);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse_words(words: &[&str]) -> Result<Asked, Error> {
+    fn parse_words(words: &[&str]) -> Result<Options, Error> {
         parse(&words.iter().map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]
     fn flags_say_where() {
-        let asked = parse_words(&["--addr", "127.0.0.1:0", "--root=/x"]).unwrap();
-        let Asked::Serve(options) = asked else {
-            panic!("help")
-        };
+        let options = parse_words(&["--addr", "127.0.0.1:0", "--root=/x"]).unwrap();
         assert_eq!(options.addr, "127.0.0.1:0".parse().unwrap());
         assert_eq!(options.root, Path::new("/x"));
         for (text, address) in [(":5000", "[::]:5000"), ("localhost:1", "127.0.0.1:1")] {

@@ -23,6 +23,15 @@ impl Query {
         let of_key = self.0.iter().find(|(known, _)| known == key);
         of_key.map(|(_, value)| value.as_str())
     }
+
+    /// Returns all values of a key.
+    pub(crate) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        let of_key = move |(known, _): &&(String, String)| known == key;
+        self.0
+            .iter()
+            .filter(of_key)
+            .map(|(_, value)| value.as_str())
+    }
 }
 
 /// Decodes `%XX`, and `+` as a blank where `plus` says so. What is no escape stays as it is.
@@ -77,7 +86,7 @@ mod tests {
         }
         assert_eq!(decode("%zz%4", true), "%zz%4");
         let query = Query::parse("n=1&n=2&last=a%2Fb&empty");
-        assert_eq!(query.find("n"), Some("1"));
+        assert_eq!(query.all("n").collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(query.find("last"), Some("a/b"));
         assert_eq!(query.find("empty"), Some(""));
         assert_eq!(query.find("none"), None);

@@ -24,6 +24,20 @@ pub(crate) enum Route {
     Upload(Repository, Option<UploadId>),
     /// `/v2/<name>/referrers/<digest>`
     Referrers(Repository, Digest),
+    /// `/token`
+    Token,
+    /// `/v1/_ping`
+    Ping,
+    /// `/v1/search`
+    Search,
+    /// `/healthz`
+    Health,
+    /// `/metrics`
+    Metrics,
+    /// `/`: the page of all repositories.
+    Front,
+    /// `/r/<name>`: the page of one repository.
+    Page(Repository),
 }
 
 /// Reads a path whose escapes are decoded.
@@ -31,7 +45,16 @@ pub(crate) fn parse(path: &str) -> Result<Route, Fault> {
     let route = match path {
         "/v2" | "/v2/" => Route::Base,
         "/v2/_catalog" => Route::Catalog,
+        "/" => Route::Front,
+        "/token" => Route::Token,
+        "/v1/_ping" => Route::Ping,
+        "/v1/search" => Route::Search,
+        "/healthz" => Route::Health,
+        "/metrics" => Route::Metrics,
         _ => {
+            if let Some(name) = path.strip_prefix("/r/") {
+                return repository(name).map(Route::Page);
+            }
             let rest = path.strip_prefix("/v2/").ok_or_else(not_found)?;
             return of_repository(rest);
         }

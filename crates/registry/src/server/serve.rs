@@ -1,29 +1,36 @@
 //! From options to a served address: connections, requests, and a clean end.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
+use hyper::header::HeaderName;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 
-use super::answer::{self, Answer, Ask, names, put};
+use super::answer::{self, Answer, Ask, Caller, names, put};
 use super::body::Body;
+use super::door::Door;
 use super::fault::{Code, Fault};
-use super::options::Options;
+use super::options::{Options, People};
 use super::patience::Patient;
 use super::query::{Query, decode};
+use super::rights::{Identity, Right};
 use super::route::{self, Route};
+use super::secret::Secrets;
 use super::state::Registry;
-use super::store::{self, Directory, Store};
+use super::store::{self, Directory, Key, Store};
 use super::uploads::Uploads;
-use super::{blobs, lists, manifests};
+use super::{blobs, collect, lists, manifests, people, tls};
 
 /// Connections at once; more wait in the kernel.
 const CONNECTIONS: usize = 4096;
@@ -50,6 +57,19 @@ pub(crate) enum Error {
     },
     #[error("{0}")]
     Store(#[from] store::Error),
+    #[error("{0}")]
+    Tls(#[from] tls::Error),
+    #[error("cannot count what is used: {0:?}")]
+    Count(Fault),
+}
+
+/// What every connection shares.
+#[derive(Clone)]
+struct Serving {
+    registry: Arc<Registry>,
+    tls: Option<TlsAcceptor>,
+    /// Closed when the end was asked for.
+    stopping: watch::Receiver<()>,
 }
 
 /// Serves until SIGTERM or SIGINT; `ready` is called with the address once it is listened on.
@@ -59,22 +79,49 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&str)) -> Result<()
     let directory = Directory::open_root(&options.root)?;
     let store = Store::Directory(Arc::new(directory));
     let uploads = Uploads::new(&options.root);
-    let registry = Registry::new(store, uploads, options.settings);
+    let tls = options.tls.as_ref();
+    let tls = tls
+        .map(|(cert, key)| tls::acceptor(cert, key))
+        .transpose()?;
+    let People {
+        htpasswd,
+        accounts,
+        rules,
+        challenge,
+        url,
+    } = options.people;
+    let secrets = Secrets::open(&options.root, htpasswd, accounts)?;
+    let door = Door::new(secrets, (rules, challenge), (url, tls.is_some()));
+    let registry = Registry::new(store, uploads, options.settings, door);
+    registry
+        .quotas
+        .recount(&registry)
+        .await
+        .map_err(Error::Count)?;
     let listening = |source| Error::Listen {
         addr: options.addr,
         source,
     };
     let listener = TcpListener::bind(options.addr).await.map_err(listening)?;
     let addr = listener.local_addr().map_err(listening)?;
-    ready(&format!("http://{addr}"));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    ready(&format!("{scheme}://{addr}"));
     tokio::spawn(sweep(Arc::clone(&registry)));
+    tokio::spawn(collect::run(Arc::clone(&registry)));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let (stop, stopping) = watch::channel(());
+    let serving = Serving {
+        registry,
+        tls,
+        stopping,
+    };
     tokio::select! {
-        () = accept(&listener, &registry, &places) => {}
+        () = accept(&listener, &serving, &places) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     drop(listener);
+    drop(stop);
     // Whoever is being answered is answered; what is cut off resumes.
     let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
     drop(tokio::time::timeout(LAST_WORDS, places.acquire_many(all)).await);
@@ -101,15 +148,15 @@ async fn sweep(registry: Arc<Registry>) {
     clippy::infinite_loop,
     reason = "ends where the caller stops to wait for it"
 )]
-async fn accept(listener: &TcpListener, registry: &Arc<Registry>, places: &Arc<Semaphore>) {
+async fn accept(listener: &TcpListener, serving: &Serving, places: &Arc<Semaphore>) {
     loop {
         let place = Arc::clone(places).acquire_owned().await;
         let place = place.expect("invariant: the semaphore is never closed");
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let registry = Arc::clone(registry);
+            Ok((stream, peer)) => {
+                let serving = serving.clone();
                 tokio::spawn(async move {
-                    connection(stream, registry).await;
+                    greet(stream, peer.ip(), serving).await;
                     drop(place);
                 });
             }
@@ -122,12 +169,30 @@ async fn accept(listener: &TcpListener, registry: &Arc<Registry>, places: &Arc<S
     }
 }
 
-async fn connection(stream: TcpStream, registry: Arc<Registry>) {
+async fn greet(stream: TcpStream, peer: IpAddr, serving: Serving) {
     // Small answers go out at once; that it cannot be switched changes only their time.
     drop(stream.set_nodelay(true));
+    let Some(tls) = serving.tls.clone() else {
+        return connection(stream, peer, serving).await;
+    };
+    // Who does not finish the greeting in time is nobody.
+    if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIME, tls.accept(stream)).await {
+        connection(stream, peer, serving).await;
+    }
+}
+
+async fn connection<T>(stream: T, peer: IpAddr, serving: Serving)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Serving {
+        registry,
+        mut stopping,
+        ..
+    } = serving;
     let service = service_fn(move |request| {
         let registry = Arc::clone(&registry);
-        async move { Ok::<_, Infallible>(respond(registry, request).await) }
+        async move { Ok::<_, Infallible>(respond(registry, request, peer).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -141,36 +206,78 @@ async fn connection(stream: TcpStream, registry: Arc<Registry>) {
         .max_concurrent_streams(STREAMS)
         .keep_alive_interval(Duration::from_mins(1));
     let io = TokioIo::new(Patient::new(stream));
+    let served = builder.serve_connection(io, service);
+    let mut served = std::pin::pin!(served);
     // A client that went away in the middle is its own business.
-    drop(builder.serve_connection(io, service).await);
+    tokio::select! {
+        ended = served.as_mut() => return drop(ended),
+        _ = stopping.changed() => {}
+    }
+    served.as_mut().graceful_shutdown();
+    drop(served.await);
 }
 
-async fn respond(registry: Arc<Registry>, request: Request<Incoming>) -> Response<Body> {
+async fn respond(
+    registry: Arc<Registry>,
+    request: Request<Incoming>,
+    peer: IpAddr,
+) -> Response<Body> {
+    let begin = Instant::now();
+    registry.metrics.begin();
     let (head, body) = request.into_parts();
     let path = decode(head.uri.path(), false);
-    let ask = Ask {
+    let host = head.headers.get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let host = host.or_else(|| head.uri.authority().map(ToString::to_string));
+    let mut ask = Ask {
         method: head.method,
         headers: head.headers,
         query: Query::parse(head.uri.query().unwrap_or_default()),
         body,
+        caller: Caller {
+            peer,
+            host: host.filter(|host| is_host(host)),
+        },
+        who: Identity::Anonymous,
     };
-    let is_head = ask.method == Method::HEAD;
-    let answered = if matches!(ask.method, Method::GET | Method::HEAD) {
-        dispatch(&registry, ask, &path).await
-    } else {
-        // What changes something goes on to its end even when the client is gone.
-        match tokio::spawn(async move { dispatch(&registry, ask, &path).await }).await {
-            Ok(answer) => answer,
-            Err(_panic) => Err(Fault::new(Code::Unknown, "the registry failed")),
+    let method = ask.method.clone();
+    let said = ask.header(&header::AUTHORIZATION).map(str::to_owned);
+    let who = registry.door.identify(&ask.caller, said.as_deref()).await;
+    let answered = match who {
+        Err(fault) => Err(fault),
+        Ok(who) => {
+            ask.who = who;
+            answer_it(&registry, ask, path).await
         }
     };
     let mut response = answered.unwrap_or_else(|fault| answer::refused(&fault));
-    if is_head {
+    if method == Method::HEAD {
         *response.body_mut() = Body::empty();
     }
     put(&mut response, names::VERSION, "registry/2.0");
     put(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    let took = begin.elapsed();
+    registry.metrics.end(&method, response.status(), took);
     response
+}
+
+async fn answer_it(registry: &Arc<Registry>, ask: Ask, path: String) -> Answer {
+    if matches!(ask.method, Method::GET | Method::HEAD) {
+        return dispatch(registry, ask, &path).await;
+    }
+    // What changes something goes on to its end even when the client is gone.
+    let registry = Arc::clone(registry);
+    let task = tokio::spawn(async move { dispatch(&registry, ask, &path).await });
+    match task.await {
+        Ok(answer) => answer,
+        Err(_panic) => Err(Fault::new(Code::Unknown, "the registry failed")),
+    }
+}
+
+/// Tells whether a client's word for us may stand in an address that we give back.
+fn is_host(host: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    !host.is_empty() && host.len() <= 261 && host.bytes().all(fits)
 }
 
 async fn dispatch(registry: &Registry, ask: Ask, path: &str) -> Answer {
@@ -180,12 +287,13 @@ async fn dispatch(registry: &Registry, ask: Ask, path: &str) -> Answer {
         Code::NameInvalid if reads => fault.with_status(StatusCode::NOT_FOUND),
         _ => fault,
     })?;
+    admit(registry, &ask, &route)?;
     match route {
         Route::Base => {
             lists::only_get(&ask)?;
             Ok(answer::json(&serde_json::json!({})))
         }
-        Route::Catalog => lists::catalog(registry, &ask, |_| true).await,
+        Route::Catalog => lists::catalog(registry, &ask).await,
         Route::Tags(repository) => lists::tags(registry, &ask, &repository).await,
         Route::Referrers(repository, subject) => {
             lists::referrers(registry, &ask, &repository, subject).await
@@ -196,5 +304,49 @@ async fn dispatch(registry: &Registry, ask: Ask, path: &str) -> Answer {
         Route::Blob(repository, digest) => blobs::blob(registry, &ask, &repository, digest).await,
         Route::Uploads(repository) => blobs::begin(registry, ask, &repository).await,
         Route::Upload(repository, id) => blobs::upload(registry, ask, &repository, id).await,
+        Route::Token => registry.door.token(ask).await,
+        Route::Search => lists::search(registry, &ask).await,
+        Route::Ping => {
+            let mut response = answer::json(&true);
+            let standalone = HeaderName::from_static("x-docker-registry-standalone");
+            put(&mut response, standalone, "true");
+            Ok(response)
+        }
+        Route::Health => {
+            registry.store.names(Key::repositories()).await?;
+            Ok(answer::json(&serde_json::json!({"status": "ok"})))
+        }
+        Route::Metrics => {
+            let kind = "text/plain; version=0.0.4; charset=utf-8";
+            let page = registry.metrics.page();
+            Ok(answer::whole(StatusCode::OK, kind, page))
+        }
+        Route::Front => people::front(registry, &ask).await,
+        Route::Page(repository) => people::repository(registry, &ask, &repository).await,
+    }
+}
+
+/// Refuses what the asker may not do: every route has its line here.
+fn admit(registry: &Registry, ask: &Ask, route: &Route) -> Result<(), Fault> {
+    let door = &registry.door;
+    let right = match ask.method {
+        Method::GET | Method::HEAD => Right::Pull,
+        Method::DELETE => Right::Delete,
+        _ => Right::Push,
+    };
+    match route {
+        // What there is to see is cut down to what the asker may see.
+        Route::Token | Route::Ping | Route::Health | Route::Search | Route::Front => Ok(()),
+        Route::Base | Route::Catalog | Route::Metrics => door.require_name(ask),
+        Route::Page(repository) | Route::Tags(repository) | Route::Referrers(repository, _) => {
+            door.require(ask, repository, Right::Pull)
+        }
+        Route::Manifest(repository, _) | Route::Blob(repository, _) => {
+            door.require(ask, repository, right)
+        }
+        // To look at one's upload, and to give it up, is a part of pushing.
+        Route::Uploads(repository) | Route::Upload(repository, _) => {
+            door.require(ask, repository, Right::Push)
+        }
     }
 }

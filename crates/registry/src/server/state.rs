@@ -6,8 +6,12 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard, RwLock, Semaphore};
 
 use super::cache::Cache;
+use super::collect::Touched;
+use super::door::Door;
+use super::metrics::Metrics;
 use super::names::Repository;
 use super::options::Settings;
+use super::quota::Quotas;
 use super::store::Store;
 use super::uploads::Uploads;
 
@@ -23,6 +27,10 @@ pub(crate) struct Registry {
     pub(crate) uploads: Uploads,
     pub(crate) cache: Cache,
     pub(crate) settings: Settings,
+    pub(crate) door: Door,
+    pub(crate) quotas: Quotas,
+    pub(crate) metrics: Metrics,
+    pub(crate) touched: Touched,
     /// Whoever adds a reference to content reads; the collector writes.
     pub(crate) gate: RwLock<()>,
     /// Bounds the memory of manifests on their way in.
@@ -31,12 +39,17 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(store: Store, uploads: Uploads, settings: Settings) -> Arc<Self> {
+    pub(crate) fn new(store: Store, uploads: Uploads, settings: Settings, door: Door) -> Arc<Self> {
+        let quotas = Quotas::new(settings.quota);
         Arc::new(Self {
             store,
             uploads,
             cache: Cache::default(),
             settings,
+            door,
+            quotas,
+            metrics: Metrics::default(),
+            touched: Touched::default(),
             gate: RwLock::new(()),
             large: Semaphore::new(LARGE_MANIFESTS),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),

@@ -9,8 +9,11 @@
 )]
 #![allow(clippy::panic, reason = "a test fails by a panic")]
 
+mod accounts;
 mod bad_input;
 mod blobs;
+mod collect;
 mod lists;
 mod manifests;
+mod pages;
 mod server;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Content, Error, Key};
+use super::{Content, Entry, Error, Key};
 use crate::server::manifest::MANIFEST_MAX;
 
 /// Mode of what is written: a registry's content is for its server.
@@ -115,6 +115,40 @@ impl Directory {
             }
         }
         Ok(names)
+    }
+
+    pub(super) fn entries(&self, key: &Key) -> Result<Vec<Entry>, Error> {
+        let path = self.path(key);
+        let mut entries = Vec::new();
+        for name in self.names(key)? {
+            let path = path.join(&name);
+            let stat = found(fs::metadata(&path)).map_err(|e| Error::io("stat", &path, e))?;
+            let Some(stat) = stat else { continue };
+            let modified = stat.modified().map_err(|e| Error::io("stat", &path, e))?;
+            entries.push(Entry {
+                name,
+                size: stat.len(),
+                modified,
+            });
+        }
+        Ok(entries)
+    }
+
+    pub(super) fn prune(&self, key: &Key) -> Result<(), Error> {
+        let path = self.path(key);
+        for name in self.names(key)? {
+            let below = path.join(name);
+            if below.is_dir() {
+                for name in fs::read_dir(&below).map_err(|e| Error::io("readdir", &below, e))? {
+                    let name = name.map_err(|e| Error::io("readdir", &below, e))?;
+                    // Fails on what is not an empty directory, which stays.
+                    drop(fs::remove_dir(name.path()));
+                }
+                drop(fs::remove_dir(&below));
+            }
+        }
+        drop(fs::remove_dir(&path));
+        Ok(())
     }
 
     pub(super) fn open(&self, key: &Key) -> Result<Option<Content>, Error> {

@@ -33,6 +33,11 @@ impl Key {
         Self("repositories".to_owned())
     }
 
+    /// One of the 256 shelves of blobs.
+    pub(crate) fn shelf(number: u8) -> Self {
+        Self(format!("blobs/sha256/{number:02x}"))
+    }
+
     pub(crate) fn content(digest: Digest) -> Self {
         let hex = digest.hex();
         Self(format!("blobs/sha256/{}/{hex}", &hex[..2]))
@@ -42,9 +47,17 @@ impl Key {
         Self(format!("repositories/{}", repository.word()))
     }
 
+    pub(crate) fn blobs(repository: &Repository) -> Self {
+        Self(format!("repositories/{}/blobs", repository.word()))
+    }
+
     pub(crate) fn blob(repository: &Repository, digest: Digest) -> Self {
         let (word, hex) = (repository.word(), digest.hex());
         Self(format!("repositories/{word}/blobs/{hex}"))
+    }
+
+    pub(crate) fn manifests(repository: &Repository) -> Self {
+        Self(format!("repositories/{}/manifests", repository.word()))
     }
 
     pub(crate) fn manifest(repository: &Repository, digest: Digest) -> Self {
@@ -93,7 +106,9 @@ mod tests {
             Key::repositories(),
             Key::repository(&a),
             Key::repository(&b),
+            Key::blobs(&a),
             Key::blob(&a, one),
+            Key::manifests(&a),
             Key::manifest(&a, one),
             Key::manifest(&b, one),
             Key::tags(&a),
@@ -102,6 +117,7 @@ mod tests {
             Key::referrer(&a, one, two),
             Key::referrer(&a, two, one),
             Key::content(one),
+            Key::shelf(0xab),
         ];
         for (at, key) in keys.iter().enumerate() {
             assert!(!keys[..at].contains(key), "{key:?}");

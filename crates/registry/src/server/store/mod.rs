@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -70,6 +71,14 @@ impl Error {
     }
 }
 
+/// One thing in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    pub(crate) modified: SystemTime,
+}
+
 /// Content that is open.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
@@ -112,6 +121,18 @@ impl Store {
     pub(crate) async fn names(&self, key: Key) -> Result<Vec<String>, Error> {
         let Self::Directory(directory) = self.clone();
         blocking::run(move || directory.names(&key)).await
+    }
+
+    /// As [`Store::names`], with size and age.
+    pub(crate) async fn entries(&self, key: Key) -> Result<Vec<Entry>, Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || directory.entries(&key)).await
+    }
+
+    /// Removes directories that hold nothing any more; in a bucket there are none.
+    pub(crate) async fn prune(&self, key: Key) -> Result<(), Error> {
+        let Self::Directory(directory) = self.clone();
+        blocking::run(move || directory.prune(&key)).await
     }
 
     /// Returns those of `keys` that are not there.
