@@ -182,11 +182,10 @@ fn tokens() {
     server.ask("GET", path, &[&reads], b"").is(200);
     let reply = server.ask("PUT", path, &[&reads], b"{}");
     refused(&reply, 401, "UNAUTHORIZED");
+    let how = reply.header("WWW-Authenticate").unwrap();
     assert!(
-        reply
-            .header("WWW-Authenticate")
-            .unwrap()
-            .ends_with(":pull,push\"")
+        how.ends_with(":pull,push\",error=\"insufficient_scope\""),
+        "{how}"
     );
     // A token is good for what it was given for.
     let other = token(&server, Some(&alice), "repository:other:pull");
