@@ -27,6 +27,7 @@ mod images;
 mod limits;
 mod lists;
 mod logs;
+mod mounts;
 mod ours;
 mod pause;
 mod prune;

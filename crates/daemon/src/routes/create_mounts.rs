@@ -191,7 +191,7 @@ fn check_mount(mount: &MountRequest) -> Result<()> {
             Ok(())
         }
         "tmpfs" if has_source => invalid("field Source must not be specified"),
-        "tmpfs" | "image" | "cluster" | "npipe" => Ok(()),
+        "tmpfs" | "image" => Ok(()),
         _ => invalid("mount type unknown"),
     }
 }

@@ -6,7 +6,7 @@ use types::oci::runtime::{
     SpecMount, User,
 };
 
-use super::record::{Config, Host, Network, Record};
+use super::record::{Bind, Config, Host, Network, Record};
 
 /// All capabilities in the kernel's order (include/uapi/linux/capability.h).
 const ALL_CAPABILITIES: [&str; 41] = [
@@ -317,23 +317,33 @@ fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
         destination: bind.target.clone(),
         kind: "bind".to_owned(),
         source: bind.source.clone(),
-        options: vec![
-            if bind.non_recursive { "bind" } else { "rbind" }.to_owned(),
-            match (bind.read_only, bind.non_recursive || bind.read_only_here) {
-                (false, _) => "rw",
-                (true, true) => "ro",
-                // What is mounted below it can be written no more than itself.
-                (true, false) => "rro",
-            }
-            .to_owned(),
-            if bind.propagation.is_empty() { "rprivate" } else { &bind.propagation }.to_owned(),
-        ],
+        options: bind_options(bind),
         ..SpecMount::default()
     }));
     all.extend(facts.volumes.iter().cloned());
     // A mount never hides one that was asked for below it (stable: equal depths keep their order).
     all.sort_by_key(|mount| mount.destination.trim_end_matches('/').matches('/').count());
     all
+}
+
+/// Not `rw`: what is read-only on the host stays so.
+fn bind_options(bind: &Bind) -> Vec<String> {
+    let propagation = if bind.propagation.is_empty() {
+        "rprivate"
+    } else {
+        &bind.propagation
+    };
+    let mut options = vec![
+        if bind.non_recursive { "bind" } else { "rbind" },
+        propagation,
+    ];
+    match (bind.read_only, bind.non_recursive || bind.read_only_here) {
+        (false, _) => {}
+        (true, true) => options.push("ro"),
+        // What is mounted below it can be written no more than itself.
+        (true, false) => options.push("rro"),
+    }
+    options.into_iter().map(str::to_owned).collect()
 }
 
 fn linux(host: &Host, facts: &Facts) -> Linux {

@@ -309,11 +309,11 @@ impl Engine {
     /// How a volume is mounted. A path in it is looked up by the runtime, beneath the volume; what
     /// can be told now is told in Docker's words.
     fn volume_options(&self, volume: &VolumeMount) -> Result<Vec<String>> {
-        let mut options = vec![
-            "rbind".to_owned(),
-            if volume.read_only { "rro" } else { "rw" }.to_owned(),
-            "rprivate".to_owned(),
-        ];
+        // Not `rw`: what is read-only where it comes from stays so.
+        let mut options = vec!["rbind".to_owned(), "rprivate".to_owned()];
+        if volume.read_only {
+            options.push("rro".to_owned());
+        }
         if volume.subpath.is_empty() {
             return Ok(options);
         }
