@@ -199,7 +199,6 @@ const SAID_OF_CREATE: &[(&str, State)] = &[
     ("storage-opt", LATER),
     ("use-api-socket", LATER),
     ("userns", State::Partly("only `host`")),
-    ("volume-driver", State::Partly("only `local`")),
 ];
 
 /// What Docker's client has (29.7) and the parser's tables lack: a command, its flags.

@@ -153,6 +153,11 @@ static ROUTES: &[Route] = &[
     route!(POST, "/configs/{id}/update", swarm::refused),
     route!(POST, "/wharf/v1/images/from-host", image::from_host),
     route!(GET, "/wharf/v1/containers/{id}/trace", trace::trace),
+    route!(GET, "/wharf/v1/volumes/{name}/export", volume::export),
+    route!(POST, "/wharf/v1/volumes/{name}/import", volume::import),
+    route!(POST, "/wharf/v1/volumes/{name}/clone", volume::clone),
+    route!(POST, "/wharf/v1/volumes/{name}/snapshot", volume::snapshot),
+    route!(POST, "/wharf/v1/volumes/{name}/rename", volume::rename),
 ];
 
 /// Finds the handler of a request and runs it; `None` when there is no such page.

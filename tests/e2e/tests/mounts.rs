@@ -134,7 +134,7 @@ case!(volumes_from_that_cannot_be, |e| {
     let host = json!({"VolumesFrom": ["no-such"]});
     let body = json!({"Image": BOX, "Cmd": ["true"], "HostConfig": host});
     e.post("/containers/create", &body)
-        .refuses(404, "No such container: no-such");
+        .refuses(400, "No such container: no-such");
     e.cli(&["rm", "-v", &first]).exits(0);
 });
 

@@ -20,6 +20,7 @@ mod stats;
 mod system;
 mod transfer;
 mod version;
+mod volume_own;
 mod volumes;
 
 use crate::error::Result;
@@ -79,11 +80,16 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "system prune" => prune::system,
         "system trace" => system::trace,
         "version" => version::version,
+        "volume clone" => volume_own::clone,
         "volume create" => volumes::create,
+        "volume export" => volume_own::export,
+        "volume import" => volume_own::import,
         "volume inspect" => inspect::volumes,
         "volume ls" => volumes::list,
         "volume prune" => volumes::prune,
+        "volume rename" => volume_own::rename,
         "volume rm" => volumes::remove,
+        "volume snapshot" => volume_own::snapshot,
         _ => return None,
     })
 }

@@ -15,9 +15,9 @@ use crate::progress::{self, To};
 use crate::session::Session;
 use crate::stream::is_terminal;
 
-const TAR: &str = "application/x-tar";
+pub(crate) const TAR: &str = "application/x-tar";
 
-fn open(path: &str) -> Result<std::fs::File> {
+pub(crate) fn open(path: &str) -> Result<std::fs::File> {
     std::fs::File::open(path)
         .map_err(|error| Error::text(format!("open {path}: {}", go_text(&error))))
 }
@@ -125,7 +125,7 @@ pub(crate) fn pull(session: &mut Session, parsed: &Parsed) -> Result<i32> {
 }
 
 /// Writes an archive to a file that appears only when it is whole, or to stdout.
-fn receive(response: &mut Response, output: &str) -> Result<()> {
+pub(crate) fn receive(response: &mut Response, output: &str) -> Result<()> {
     if output.is_empty() {
         let mut out = std::io::stdout().lock();
         std::io::copy(response, &mut out)?;
@@ -146,7 +146,7 @@ fn receive(response: &mut Response, output: &str) -> Result<()> {
     })
 }
 
-fn check_output(output: &str, what: &str) -> Result<()> {
+pub(crate) fn check_output(output: &str, what: &str) -> Result<()> {
     if output.is_empty() {
         if is_terminal(std::io::stdout().as_fd()) {
             return Err(Error::text(

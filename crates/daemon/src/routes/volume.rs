@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use api::Filters;
 use api::volume::{VolumeCreateRequest, VolumeList, VolumesPruned};
-use engine::volume::{CreateVolume, Volume, VolumeRecord};
+use engine::volume::{CreateVolume, SNAPSHOT_LABEL, Volume, VolumeRecord, Writers};
 use hyper::StatusCode;
 
 use super::event::labels;
+use super::image::upload;
+use crate::body;
 use crate::error::Failure;
 use crate::request::{Answer, Request, Result};
 use crate::time;
@@ -38,10 +40,10 @@ pub(crate) async fn inspect(request: Request) -> Result {
 }
 
 pub(crate) async fn remove(request: Request) -> Result {
-    match request.engine.volume_remove(&request.name).await {
+    let force = request.query.is_on("force");
+    match request.engine.volume_remove(&request.name, force).await {
         // That it is gone is what was wanted.
-        Err(error)
-            if error.kind() == types::ErrorKind::NotFound && request.query.is_on("force") => {}
+        Err(error) if error.kind() == types::ErrorKind::NotFound && force => {}
         done => done?,
     }
     Ok(Answer::no_content())
@@ -108,6 +110,60 @@ pub(crate) async fn prune(request: Request) -> Result {
         volumes_deleted: Some(names),
         space_reclaimed: bytes,
     }))
+}
+
+/// `GET /wharf/v1/volumes/{name}/export`.
+pub(crate) async fn export(request: Request) -> Result {
+    let (engine, name) = (request.engine, request.name);
+    let body = body::file(|to| async move { engine.volume_export(&name, to).await }).await?;
+    Ok(Answer::Stream("application/x-tar", body))
+}
+
+/// `POST /wharf/v1/volumes/{name}/import`.
+pub(crate) async fn import(request: Request) -> Result {
+    let input = upload(request.body);
+    request.engine.volume_import(&request.name, input).await?;
+    Ok(Answer::no_content())
+}
+
+/// `POST /wharf/v1/volumes/{name}/clone?to=`.
+pub(crate) async fn clone(request: Request) -> Result {
+    let (engine, to) = (&request.engine, request.query.get("to"));
+    let made = engine
+        .volume_clone(&request.name, to, BTreeMap::new(), Writers::Live)
+        .await?;
+    Ok(Answer::json(StatusCode::CREATED, &volume(&made)))
+}
+
+/// `POST /wharf/v1/volumes/{name}/snapshot`: `to` is its name, `live` pauses nobody.
+pub(crate) async fn snapshot(request: Request) -> Result {
+    let name = &request.name;
+    let writers = if request.query.is_on("live") {
+        Writers::Live
+    } else {
+        Writers::Paused
+    };
+    let to = match request.query.get("to") {
+        "" => {
+            let moment = time::rfc3339_nano(engine::now_ns().div_euclid(SECOND) * SECOND);
+            let digits: String = moment.chars().filter(char::is_ascii_digit).collect();
+            format!("{name}-{digits}")
+        }
+        to => to.to_owned(),
+    };
+    let labels = BTreeMap::from([(SNAPSHOT_LABEL.to_owned(), name.clone())]);
+    let made = request
+        .engine
+        .volume_clone(name, &to, labels, writers)
+        .await?;
+    Ok(Answer::json(StatusCode::CREATED, &volume(&made)))
+}
+
+/// `POST /wharf/v1/volumes/{name}/rename?to=`.
+pub(crate) async fn rename(request: Request) -> Result {
+    let to = request.query.get("to");
+    let made = request.engine.volume_rename(&request.name, to).await?;
+    Ok(Answer::ok(&volume(&made)))
 }
 
 fn filters(request: &Request, known: &[&str]) -> Result<Filters> {

@@ -134,7 +134,8 @@ impl Engine {
             txn.put(&STATES, &id, &State::created())?;
             put_volumes(txn, wanted)
         })?;
-        if let Err(error) = self.fill_volumes(record) {
+        let made = new.iter().try_for_each(|one| self.make_plugins(one));
+        if let Err(error) = made.and_then(|()| self.fill_volumes(record)) {
             let (layers, _) = self.delete_records(record, Volumes::Keep)?;
             self.images().discard(layers)?;
             self.take_volumes_back(&new);

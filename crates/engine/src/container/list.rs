@@ -56,7 +56,7 @@ impl Engine {
                 .host
                 .volumes
                 .iter()
-                .map(|one| self.layout().volume_data(&one.name))
+                .map(|one| self.volume_place(&one.name, &one.driver))
                 .collect(),
             record,
         }

@@ -5,11 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::net::ToSocketAddrs;
-use std::sync::PoisonError;
+use std::path::PathBuf;
+use std::sync::{MutexGuard, PoisonError};
 
 use types::ContainerId;
 
-use super::{VOLUMES, VolumeRecord};
+use super::plugin::Plugin;
+use super::{LOCAL, VOLUMES, VolumeRecord};
 use crate::Engine;
 use crate::error::{Error, Result};
 use meta::Read;
@@ -41,6 +43,14 @@ const BIND: u64 = 4096;
 const REC: u64 = 16384;
 /// Propagation is a call of its own.
 const PROPAGATION: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20;
+
+/// A volume that is mounted, or kept by a plugin.
+#[derive(Debug, Default)]
+pub(crate) struct InUse {
+    users: BTreeSet<ContainerId>,
+    /// The plugin's name, and where it put the files.
+    plugin: Option<(String, PathBuf)>,
+}
 
 /// What mount(2) is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -166,38 +176,77 @@ impl Call {
 }
 
 impl Engine {
-    /// Makes sure that a volume which shows another file system does, for the sake of a container.
-    /// The caller holds the name.
-    pub(crate) fn use_volume(&self, name: &str, user: ContainerId) -> Result<()> {
+    /// Makes sure that a volume's files are there for the sake of a container: what is elsewhere is
+    /// mounted, a plugin is asked. Returns where they are. The caller holds the name.
+    pub(crate) fn use_volume(&self, name: &str, user: ContainerId) -> Result<PathBuf> {
         let Some(record) = self.meta().read()?.get(&VOLUMES, name)? else {
             return Err(super::absent(name));
         };
+        let here = self.layout().volume_data(name);
+        if record.driver != LOCAL {
+            let path = Plugin::find(&record.driver)
+                .and_then(|plugin| plugin.mount(name, &user.to_string()))
+                .map_err(|e| {
+                    let kind = e.kind();
+                    Error::caused(kind, format!("error while mounting volume '': {e}"), e)
+                })?;
+            self.note_user(name, user, Some((record.driver, path.clone())));
+            return Ok(path);
+        }
+        self.make_volume_directory(name)?;
         if !is_elsewhere(&record) {
-            return Ok(());
+            return Ok(here);
         }
-        if let Some(users) = self.mounted().get_mut(name) {
-            users.insert(user);
-            return Ok(());
+        if !self.mounted().contains_key(name) {
+            // A server may be slow: nobody waits meanwhile but for this name.
+            let target = here.display().to_string();
+            call(&record.options).resolve()?.apply(&target)?;
         }
-        let target = self.layout().volume_data(name).display().to_string();
-        call(&record.options).resolve()?.apply(&target)?;
-        // A server may be slow: nobody else waited meanwhile but for this name.
-        let users = BTreeSet::from([user]);
-        self.mounted().insert(name.to_owned(), users);
-        Ok(())
+        self.note_user(name, user, None);
+        Ok(here)
+    }
+
+    fn note_user(&self, name: &str, user: ContainerId, plugin: Option<(String, PathBuf)>) {
+        let mut mounted = self.mounted();
+        let place = mounted.entry(name.to_owned()).or_default();
+        place.users.insert(user);
+        place.plugin = plugin;
+    }
+
+    /// Returns where a volume's files are, as far as that is known without asking anybody.
+    pub(crate) fn volume_place(&self, name: &str, driver: &str) -> PathBuf {
+        if driver == LOCAL {
+            return self.layout().volume_data(name);
+        }
+        let mounted = self.mounted();
+        let plugin = mounted.get(name).and_then(|place| place.plugin.as_ref());
+        plugin.map(|(_, path)| path.clone()).unwrap_or_default()
     }
 
     /// A container needs its volumes no longer: what nobody else needs is unmounted.
     pub(crate) fn release_volumes(&self, names: &BTreeSet<String>, user: ContainerId) {
         for name in names {
             let mut mounted = self.mounted();
-            let Some(users) = mounted.get_mut(name) else {
+            let Some(place) = mounted.get_mut(name) else {
                 continue;
             };
-            users.remove(&user);
-            if users.is_empty() {
+            place.users.remove(&user);
+            let plugin = place.plugin.clone();
+            let last = place.users.is_empty();
+            if last {
                 mounted.remove(name);
-                self.unmount_volume(name);
+            }
+            match plugin {
+                Some((driver, _)) => {
+                    drop(mounted);
+                    let told = Plugin::find(&driver)
+                        .and_then(|plugin| plugin.unmount(name, &user.to_string()));
+                    if let Err(error) = told {
+                        tracing::warn!(%error, %name, "telling a volume plugin");
+                    }
+                }
+                None if last => self.unmount_volume(name),
+                None => {}
             }
         }
     }
@@ -223,26 +272,26 @@ impl Engine {
                 Some(rest.iter().next()?.to_str()?.to_owned())
             })
             .collect();
-        let mut users: BTreeMap<String, BTreeSet<ContainerId>> = BTreeMap::new();
         for cell in self.cells(crate::names::Cells::all) {
-            if cell.state().status.is_running() {
-                for volume in &cell.record().host.volumes {
-                    users
-                        .entry(volume.name.clone())
-                        .or_default()
-                        .insert(cell.id);
+            if !cell.state().status.is_running() {
+                continue;
+            }
+            for volume in &cell.record().host.volumes {
+                let plugin =
+                    (volume.driver != LOCAL).then(|| (volume.driver.clone(), PathBuf::new()));
+                if plugin.is_some() || names.contains(&volume.name) {
+                    self.note_user(&volume.name, cell.id, plugin);
                 }
             }
         }
         for name in names {
-            match users.remove(&name) {
-                Some(users) => drop(self.mounted().insert(name, users)),
-                None => self.unmount_volume(&name),
+            if !self.mounted().contains_key(&name) {
+                self.unmount_volume(&name);
             }
         }
     }
 
-    fn mounted(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeSet<ContainerId>>> {
+    fn mounted(&self) -> MutexGuard<'_, BTreeMap<String, InUse>> {
         self.volumes()
             .mounted
             .lock()
@@ -252,7 +301,7 @@ impl Engine {
 
 /// Tells whether a volume shows something that is not in its directory.
 pub(crate) fn is_elsewhere(record: &VolumeRecord) -> bool {
-    record.options.contains_key("device")
+    record.driver != LOCAL || record.options.contains_key("device")
 }
 
 #[cfg(test)]

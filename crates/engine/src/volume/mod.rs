@@ -8,6 +8,8 @@
 pub(crate) mod local;
 pub(crate) mod locks;
 pub(crate) mod mounts;
+mod own;
+mod plugin;
 mod record;
 pub(crate) mod shown;
 
@@ -18,9 +20,9 @@ use std::sync::Mutex;
 
 use meta::{Read, Txn};
 use sys::dir::{self, Dir};
-use types::ContainerId;
 
 pub use mounts::VolumeMount;
+pub use own::{SNAPSHOT_LABEL, Writers};
 pub use record::{ANONYMOUS_LABEL, LOCAL, VolumeRecord};
 pub(crate) use record::{DOOMED, VOLUMES, check_name, new_name};
 
@@ -36,7 +38,7 @@ const DOOMED_PREFIX: &str = ".gone-";
 pub(crate) struct Volumes {
     pub(crate) locks: locks::Locks,
     /// Volumes that show another file system now, and for whom.
-    pub(crate) mounted: Mutex<BTreeMap<String, BTreeSet<ContainerId>>>,
+    pub(crate) mounted: Mutex<BTreeMap<String, local::InUse>>,
 }
 
 /// `volume create`.
@@ -87,12 +89,17 @@ impl Engine {
                 .labels
                 .insert(ANONYMOUS_LABEL.to_owned(), String::new());
         }
-        self.check_volume(&wanted)
+        Self::check_volume(&wanted)
             .map_err(|e| Error::caused(e.kind(), format!("create {}: {e}", wanted.name), e))?;
         let held = self.volumes().locks.lock_one(&wanted.name);
         self.bury_doomed(&wanted.name)?;
         let (record, new) = self.meta().write(|txn| put(txn, &wanted))?;
-        if let Err(error) = self.make_volume_directory(&record.name) {
+        let made = if new {
+            self.make_volume(&record)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = made {
             if new {
                 drop(self.take_row_back(&record.name));
             }
@@ -106,16 +113,31 @@ impl Engine {
     }
 
     /// Checks what a volume to be is asked to be.
-    #[expect(clippy::unused_self, reason = "plugins belong to an engine")]
-    pub(crate) fn check_volume(&self, wanted: &VolumeRecord) -> Result<()> {
+    pub(crate) fn check_volume(wanted: &VolumeRecord) -> Result<()> {
         if !matches!(wanted.driver.as_str(), "" | LOCAL) {
-            return Err(Error::not_found(format!(
-                "error looking up volume plugin {0}: plugin {0:?} not found",
-                wanted.driver
-            )));
+            return plugin::Plugin::find(&wanted.driver).map(drop);
         }
         check_name(&wanted.name)?;
         local::check_options(&wanted.options)
+    }
+
+    /// Makes what a new row stands for. The caller holds the name.
+    pub(crate) fn make_volume(&self, record: &VolumeRecord) -> Result<()> {
+        let name = &record.name;
+        if record.driver == LOCAL {
+            return self.make_volume_directory(name);
+        }
+        plugin::Plugin::find(&record.driver)?
+            .create(name, &record.options)
+            .map_err(|e| Error::caused(e.kind(), format!("create {name}: {e}"), e))
+    }
+
+    /// The same for a volume that comes with a container: its directory is made when it is filled.
+    pub(crate) fn make_plugins(&self, record: &VolumeRecord) -> Result<()> {
+        if record.driver == LOCAL {
+            return Ok(());
+        }
+        self.make_volume(record)
     }
 
     /// A volume whose directory could not be made is none.
@@ -135,7 +157,7 @@ impl Engine {
             let mut users = engine.volume_users();
             let all = engine.meta().read()?.scan(&VOLUMES)?.into_iter();
             let all = all.map(|(name, record)| Volume {
-                mountpoint: engine.layout().volume_data(&name),
+                mountpoint: engine.volume_place(&name, &record.driver),
                 users: users.remove(&name).unwrap_or_default(),
                 record,
             });
@@ -152,9 +174,18 @@ impl Engine {
 
     fn volume_get(&self, name: &str) -> Result<Volume> {
         let record = self.meta().read()?.get(&VOLUMES, name)?;
+        let record = record.ok_or_else(|| absent(name))?;
+        let mountpoint = if record.driver == LOCAL {
+            self.layout().volume_data(name)
+        } else {
+            // A plugin that does not answer knows of no place.
+            plugin::Plugin::find(&record.driver)
+                .and_then(|plugin| plugin.path(name))
+                .unwrap_or_default()
+        };
         Ok(Volume {
-            record: record.ok_or_else(|| absent(name))?,
-            mountpoint: self.layout().volume_data(name),
+            record,
+            mountpoint,
             users: self.volume_users().remove(name).unwrap_or_default(),
         })
     }
@@ -168,15 +199,18 @@ impl Engine {
         users
     }
 
-    /// Removes a volume that no container names.
-    pub async fn volume_remove(&self, name: &str) -> Result<()> {
+    /// Removes a volume that no container names; by `force` even if its plugin does not want to.
+    pub async fn volume_remove(&self, name: &str, force: bool) -> Result<()> {
         let (engine, name) = (self.clone(), name.to_owned());
-        to_its_end(async move { blocking::run(move || engine.volume_remove_blocking(&name)).await })
-            .await
+        to_its_end(async move {
+            blocking::run(move || engine.volume_remove_blocking(&name, force)).await
+        })
+        .await
     }
 
-    fn volume_remove_blocking(&self, name: &str) -> Result<()> {
+    fn volume_remove_blocking(&self, name: &str, force: bool) -> Result<()> {
         let held = self.volumes().locks.lock_one(name);
+        self.tell_keeper_gone(name, force)?;
         let record = self.meta().write(|txn| {
             let record = txn.get(&VOLUMES, name)?.ok_or_else(|| absent(name))?;
             if let Some(users) = users_of(txn)?.get(name) {
@@ -190,6 +224,25 @@ impl Engine {
         drop(held);
         self.volume_event(&record, "destroy", &[]);
         Ok(())
+    }
+
+    /// A volume's plugin goes first: what it keeps on keeping must not be forgotten.
+    fn tell_keeper_gone(&self, name: &str, force: bool) -> Result<()> {
+        let view = self.meta().read()?;
+        let Some(record) = view.get(&VOLUMES, name)? else {
+            return Ok(());
+        };
+        if record.driver == LOCAL || users_of(&view)?.contains_key(name) {
+            return Ok(());
+        }
+        drop(view);
+        match plugin::Plugin::find(&record.driver).and_then(|plugin| plugin.remove(name)) {
+            Err(error) if force => {
+                tracing::warn!(%error, %name, "removing a plugin's volume by force");
+                Ok(())
+            }
+            done => done.map_err(|e| Error::caused(e.kind(), format!("remove {name}: {e}"), e)),
+        }
     }
 
     /// Removes the volumes that no container names and that `wanted` picks. Returns their names and
@@ -212,11 +265,12 @@ impl Engine {
         let (mut names, mut bytes) = (Vec::new(), 0);
         for (name, record) in all {
             // One that shows something from elsewhere is not looked at, as in Docker.
-            if users.contains_key(&name) || !record.options.is_empty() || !wanted(&record) {
+            let own = record.driver == LOCAL && record.options.is_empty();
+            if users.contains_key(&name) || !own || !wanted(&record) {
                 continue;
             }
             let size = self.volume_size(&record);
-            match self.volume_remove_blocking(&name) {
+            match self.volume_remove_blocking(&name, false) {
                 Ok(()) => {
                     bytes += size;
                     names.push(name);
@@ -312,6 +366,7 @@ impl Engine {
 
     /// At a start: finishes the removals that broke off.
     pub(crate) fn sweep_volumes(&self) -> Result<()> {
+        self.settle_all()?;
         let doomed = self.meta().read()?.scan(&DOOMED)?;
         for (name, _) in &doomed {
             self.bury(name)?;
@@ -375,6 +430,7 @@ pub(crate) fn put(txn: &Txn<'_>, wanted: &VolumeRecord) -> Result<(VolumeRecord,
 /// Takes a volume's row out, and remembers that its directory has to go.
 pub(crate) fn doom(txn: &Txn<'_>, name: &str) -> Result<()> {
     txn.delete(&VOLUMES, name)?;
+    txn.delete(&own::MOVED, name)?;
     Ok(txn.put(&DOOMED, name, &name.to_owned())?)
 }
 

@@ -131,7 +131,11 @@ impl Engine {
                 ));
             }
             let read_only = from_mode(mode)?;
-            let other = self.find(name)?.record();
+            // No 404: to clients that is an image to be pulled.
+            let other = self
+                .find(name)
+                .map_err(|e| Error::invalid(e.to_string()))?
+                .record();
             for bind in &other.host.binds {
                 if !is_taken(host, &bind.target) {
                     let mut bind = bind.clone();
@@ -165,7 +169,7 @@ impl Engine {
             let label = ANONYMOUS_LABEL.to_owned();
             wanted.labels.insert(label, String::new());
         }
-        self.check_volume(&wanted)
+        Self::check_volume(&wanted)
             .map_err(|e| Error::caused(e.kind(), format!("create {}: {e}", wanted.name), e))?;
         if volume.driver.is_empty() {
             LOCAL.clone_into(&mut volume.driver);
@@ -189,7 +193,9 @@ impl Engine {
             if let Some(source) = source {
                 self.fill_one(record, volume, &source)?;
             }
-            self.make_volume_directory(&volume.name)?;
+            if volume.driver == LOCAL {
+                self.make_volume_directory(&volume.name)?;
+            }
         }
         Ok(())
     }
@@ -211,9 +217,7 @@ impl Engine {
         if !row.as_ref().is_some_and(is_elsewhere) {
             return self.fill_volume(volume, source);
         }
-        self.make_volume_directory(&volume.name)?;
-        self.use_volume(&volume.name, record.id)?;
-        let path = self.layout().volume_data(&volume.name);
+        let path = self.use_volume(&volume.name, record.id)?;
         let failed = |e| Error::internal(format_args!("filling {}", path.display()), e);
         let filled = Dir::open(&path).map_err(failed).and_then(|to| {
             if to.names().map_err(failed)?.is_empty() {
@@ -289,59 +293,16 @@ impl Engine {
         }
         let mut mounts = Vec::with_capacity(record.host.volumes.len());
         for volume in &record.host.volumes {
-            self.make_volume_directory(&volume.name)?;
-            self.use_volume(&volume.name, record.id)?;
+            let base = self.use_volume(&volume.name, record.id)?;
             mounts.push(SpecMount {
                 destination: volume.target.clone(),
                 kind: "bind".to_owned(),
-                source: self
-                    .layout()
-                    .volume_data(&volume.name)
-                    .display()
-                    .to_string(),
-                options: self.volume_options(volume)?,
+                source: base.display().to_string(),
+                options: volume_options(volume, &base)?,
                 ..SpecMount::default()
             });
         }
         Ok(mounts)
-    }
-
-    /// How a volume is mounted. A path in it is looked up by the runtime, beneath the volume; what
-    /// can be told now is told in Docker's words.
-    fn volume_options(&self, volume: &VolumeMount) -> Result<Vec<String>> {
-        // Not `rw`: what is read-only where it comes from stays so.
-        let mut options = vec!["rbind".to_owned(), "rprivate".to_owned()];
-        if volume.read_only {
-            options.push("rro".to_owned());
-        }
-        if volume.subpath.is_empty() {
-            return Ok(options);
-        }
-        let base = self.layout().volume_data(&volume.name);
-        let (root, path) = match (Dir::open(&base), CString::new(volume.subpath.as_str())) {
-            (Ok(root), Ok(path)) => (root, path),
-            (Err(e), _) => return Err(Error::internal(base.display(), e)),
-            (_, Err(_)) => return Err(Error::invalid("a subpath has a NUL byte in it")),
-        };
-        match sys::root::find_beneath(root.as_fd(), &path) {
-            Ok(_) => {
-                options.push(format!("wharf.beneath={}", volume.subpath));
-                Ok(options)
-            }
-            Err(error) if error.errno == sys::Errno::XDEV => Err(Error::invalid(format!(
-                "path concatenation escapes the base directory, base: {}, subpath: {}",
-                base.display(),
-                volume.subpath
-            ))),
-            Err(error) if matches!(error.errno, sys::Errno::NOENT | sys::Errno::NOTDIR) => {
-                let path = base.join(&volume.subpath);
-                Err(Error::not_found(format!(
-                    "cannot access path {0}: lstat {0}: no such file or directory",
-                    path.display()
-                )))
-            }
-            Err(error) => Err(Error::internal(base.join(&volume.subpath).display(), error)),
-        }
     }
 
     fn finish_volumes(&self, record: &Record) -> Result<()> {
@@ -412,6 +373,43 @@ pub(crate) fn doom_anonymous(txn: &Txn<'_>, record: &Record) -> Result<Vec<Volum
         }
     }
     Ok(gone)
+}
+
+/// How a volume is mounted. A path in it is looked up by the runtime, beneath the volume; what
+/// can be told now is told in Docker's words.
+fn volume_options(volume: &VolumeMount, base: &Path) -> Result<Vec<String>> {
+    // Not `rw`: what is read-only where it comes from stays so.
+    let mut options = vec!["rbind".to_owned(), "rprivate".to_owned()];
+    if volume.read_only {
+        options.push("rro".to_owned());
+    }
+    if volume.subpath.is_empty() {
+        return Ok(options);
+    }
+    let (root, path) = match (Dir::open(base), CString::new(volume.subpath.as_str())) {
+        (Ok(root), Ok(path)) => (root, path),
+        (Err(e), _) => return Err(Error::internal(base.display(), e)),
+        (_, Err(_)) => return Err(Error::invalid("a subpath has a NUL byte in it")),
+    };
+    match sys::root::find_beneath(root.as_fd(), &path) {
+        Ok(_) => {
+            options.push(format!("wharf.beneath={}", volume.subpath));
+            Ok(options)
+        }
+        Err(error) if error.errno == sys::Errno::XDEV => Err(Error::invalid(format!(
+            "path concatenation escapes the base directory, base: {}, subpath: {}",
+            base.display(),
+            volume.subpath
+        ))),
+        Err(error) if matches!(error.errno, sys::Errno::NOENT | sys::Errno::NOTDIR) => {
+            let path = base.join(&volume.subpath);
+            Err(Error::not_found(format!(
+                "cannot access path {0}: lstat {0}: no such file or directory",
+                path.display()
+            )))
+        }
+        Err(error) => Err(Error::internal(base.join(&volume.subpath).display(), error)),
+    }
 }
 
 /// The names that go with a container when its volumes are to go too.

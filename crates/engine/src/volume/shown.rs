@@ -45,7 +45,7 @@ impl Engine {
             .volumes
             .iter()
             .map(|one| Shown {
-                source: self.layout().volume_data(&one.name).join(&one.subpath),
+                source: self.volume_place(&one.name, &one.driver).join(&one.subpath),
                 target: one.target.clone(),
                 read_only: one.read_only,
             })
