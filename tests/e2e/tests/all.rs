@@ -10,6 +10,7 @@
 mod answers;
 mod api;
 mod attach;
+mod backup;
 mod bad_input;
 mod bridge;
 mod client;

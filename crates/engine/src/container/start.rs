@@ -290,7 +290,7 @@ impl Engine {
         let message = format!("{message}{appended}");
         let endpoint = self.detach_network(cell);
         self.release_endpoint(cell, endpoint);
-        self.volumes_unmounted(cell);
+        self.volumes_unmounted(cell).await;
         // Who attached before the start sees the end of its stream.
         cell.early
             .lock()
@@ -402,7 +402,7 @@ impl Engine {
         let state = before.exited(exit);
         if cell.record().host.auto_remove {
             cell.set_state(state);
-            self.volumes_unmounted(cell);
+            self.volumes_unmounted(cell).await;
             self.die_event(cell, &before, exit);
             // Not under the verb's lock: `stop` and `rm -f` hold it while they wait for this end.
             if let Err(error) = self.forget(cell, Volumes::Remove).await {
@@ -416,8 +416,8 @@ impl Engine {
         }
         // Before it may be started again: what is let go is this life's.
         let (endpoint, shim) = (self.detach_network(cell), cell.take_shim());
+        self.volumes_unmounted(cell).await;
         cell.set_state(state);
-        self.volumes_unmounted(cell);
         self.die_event(cell, &before, exit);
         self.clock().note("end: record", cell.id, since);
         self.release_endpoint(cell, endpoint);

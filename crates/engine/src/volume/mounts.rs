@@ -14,10 +14,10 @@ use types::oci::runtime::SpecMount;
 
 use super::local::is_elsewhere;
 use super::{ANONYMOUS_LABEL, LOCAL, VOLUMES, VolumeRecord, doom, new_name, put, users_of};
-use crate::Engine;
 use crate::container::cell::Cell;
 use crate::container::record::{Config, Host, Record};
 use crate::error::{Error, Result};
+use crate::{Engine, blocking};
 
 /// A volume's files, within its directory.
 pub(super) const DATA: &str = "_data";
@@ -332,10 +332,16 @@ impl Engine {
     }
 
     /// They are no longer.
-    pub(crate) fn volumes_unmounted(&self, cell: &Cell) {
-        let id = cell.id.to_string();
-        self.release_volumes(&names(&cell.record().host), cell.id);
-        for volume in &cell.record().host.volumes {
+    pub(crate) async fn volumes_unmounted(&self, cell: &Cell) {
+        let record = cell.record();
+        if record.host.volumes.is_empty() {
+            return;
+        }
+        let (engine, id) = (self.clone(), cell.id);
+        let names = names(&record.host);
+        blocking::run(move || engine.release_volumes(&names, id)).await;
+        let id = id.to_string();
+        for volume in &record.host.volumes {
             self.volume_event(&of(volume), "unmount", &[("container", id.as_str())]);
         }
     }
