@@ -200,11 +200,18 @@ impl Engine {
             let users: Vec<image::User<'_>> = containers
                 .iter()
                 .zip(&ids)
-                .map(|((_, record), container)| image::User {
-                    container,
-                    image: record.image_id,
-                    running: running.contains(&record.id),
-                    snapshot: &record.snapshot,
+                .flat_map(|((_, record), container)| {
+                    let shown = record.host.images.iter();
+                    let shown = shown.filter_map(|one| one.found.as_ref());
+                    let shown = shown.map(|(id, view)| (*id, view));
+                    let all = shown.chain([(record.image_id, &record.snapshot)]);
+                    let running = running.contains(&record.id);
+                    all.map(move |(image, snapshot)| image::User {
+                        container,
+                        image,
+                        running,
+                        snapshot,
+                    })
                 })
                 .collect();
             let id = self.images().resolve(txn, name)?;

@@ -81,6 +81,15 @@ impl Store {
         Ok(Snapshot { key, layers })
     }
 
+    /// Returns an image's layers as a snapshot without directories of its own: only to be looked at.
+    pub fn view(&self, read: &impl Read, image: ImageId) -> Result<Snapshot> {
+        let row = record::find_image(read, image)?;
+        Ok(Snapshot {
+            key: String::new(),
+            layers: record::parse_config(&row.config)?.rootfs.diff_ids,
+        })
+    }
+
     /// Makes sure that the layers below a snapshot are still there. Call it in the transaction that
     /// writes the container's record: since `prepare` the image may have been removed.
     pub fn hold(&self, txn: &Txn<'_>, snapshot: &Snapshot) -> Result<()> {

@@ -470,3 +470,34 @@ case!(copies_of_what_is_mounted_in_a_stopped_container, |e| {
     e.cli(&["rm", "-v", &name]).exits(0);
     e.cli(&["volume", "rm", &volume]).exits(0);
 });
+
+case!(the_files_of_an_image, |e| {
+    let mount = format!("type=image,src={BOX},dst=/i");
+    e.sh(&["--mount", &mount], "ls /i/etc/passwd; echo x > /i/no")
+        .exits(1)
+        .says("/i/etc/passwd\n")
+        .complains("Read-only file system");
+    let name = create(e, "c", &["--mount", &mount], "ls /i/etc/passwd");
+    assert_eq!(mounts(e, &name), [seen("/i", "image", false, "")]);
+    e.cli(&["start", "-a", &name])
+        .exits(0)
+        .says("/i/etc/passwd\n");
+    e.cli(&["rm", &name]).exits(0);
+    // Its layers stay while somebody shows them.
+    let (maker, image) = (create(e, "m", &[], "echo own > /own"), e.name("image"));
+    e.cli(&["start", "-a", &maker]).exits(0);
+    e.cli(&["commit", &maker, &image]).exits(0);
+    e.cli(&["rm", &maker]).exits(0);
+    let mount = format!("type=image,src={image},dst=/i");
+    let name = create(e, "c", &["--mount", &mount], "cat /i/own");
+    e.cli(&["start", "-a", &name]).exits(0).says("own\n");
+    e.cli(&["rm", &name]).exits(0);
+    e.cli(&["rmi", &image]).exits(0);
+    let host = json!({"Mounts": [{"Type": "image", "Source": "no-such", "Target": "/x"}]});
+    let body = json!({"Image": BOX, "Cmd": ["true"], "HostConfig": host});
+    e.post("/containers/create", &body)
+        .refuses(404, "No such image: no-such:latest");
+    e.sh(&["--mount", "type=image,dst=/x"], "true")
+        .exits(125)
+        .complains("field Source must not be empty");
+});

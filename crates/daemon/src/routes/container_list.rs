@@ -382,6 +382,13 @@ fn mount_points(one: &Snapshot) -> Vec<MountPoint> {
         rw: !volume.read_only,
         propagation: String::new(),
     });
+    let images = host.images.iter().map(|image| MountPoint {
+        kind: "image".to_owned(),
+        name: image.image.clone(),
+        destination: image.target.clone(),
+        propagation: "rprivate".to_owned(),
+        ..MountPoint::default()
+    });
     // Those of --mount; of --tmpfs nothing is told.
     let face: Face = if host.tmpfs.is_empty() {
         Face::default()
@@ -418,6 +425,7 @@ fn mount_points(one: &Snapshot) -> Vec<MountPoint> {
         })
         .chain(volumes)
         .chain(tmpfs)
+        .chain(images)
         .collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::host_config::{HostConfig, MountRequest};
-use engine::container::record::{Bind, Host};
+use engine::container::record::{Bind, Host, ImageMount};
 use engine::volume::VolumeMount;
 use types::mount_spec::{MountKind, MountSpec, clean};
 
@@ -120,7 +120,7 @@ pub(super) fn mounts(given: &HostConfig, host: &mut Host) -> Result<()> {
                     return Err(duplicate(&mount.target));
                 }
             }
-            kind => return Err(Failure::not_yet(&format!("a mount of type {kind:?}"))),
+            _ => host.images.push(image_mount(mount)?),
         }
     }
     Ok(())
@@ -251,6 +251,18 @@ fn volume_mount(mount: &MountRequest) -> VolumeMount {
     }
 }
 
+fn image_mount(mount: &MountRequest) -> Result<ImageMount> {
+    let options = mount.image_options.clone().unwrap_or_default();
+    if !options.subpath.is_empty() {
+        return Err(Failure::not_yet("a path in an image (image-subpath)"));
+    }
+    Ok(ImageMount {
+        image: mount.source.clone(),
+        target: clean(&mount.target),
+        found: None,
+    })
+}
+
 fn duplicate(target: &str) -> Failure {
     Failure::bad_request(format!("Duplicate mount point: {target}"))
 }
@@ -259,7 +271,9 @@ pub(super) fn check_targets(host: &Host) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     let binds = host.binds.iter().map(|bind| &bind.target);
     let volumes = host.volumes.iter().map(|volume| &volume.target);
-    for target in binds.chain(volumes).chain(host.tmpfs.keys()) {
+    let images = host.images.iter().map(|image| &image.target);
+    let all = binds.chain(volumes).chain(images);
+    for target in all.chain(host.tmpfs.keys()) {
         if !seen.insert(target) {
             return Err(duplicate(target));
         }

@@ -76,6 +76,7 @@ impl Engine {
             host.network = Network::None;
         }
         let wanted = self.plan_volumes(&mut config, &mut host, &image.config, created_ns)?;
+        self.plan_images(&mut host)?;
         check_sources(&host)?;
         let id = new_id()?;
         let (name, owner) = self.claim_name(name, id)?;
@@ -129,6 +130,14 @@ impl Engine {
                 return Err(name_conflict(&record.name, owner));
             }
             self.images().hold(txn, &record.snapshot)?;
+            for (_, view) in record
+                .host
+                .images
+                .iter()
+                .filter_map(|one| one.found.as_ref())
+            {
+                self.images().hold(txn, view)?;
+            }
             txn.put(&NAMES, &record.name, &record.id)?;
             txn.put(&CONTAINERS, &id, record)?;
             txn.put(&STATES, &id, &State::created())?;

@@ -115,6 +115,8 @@ pub struct Host {
     pub binds: Vec<Bind>,
     /// Its volumes.
     pub volumes: Vec<crate::volume::VolumeMount>,
+    /// Images whose files it shows.
+    pub images: Vec<ImageMount>,
     /// Containers whose volumes and directories it has too: `NAME[:ro|rw]`.
     pub volumes_from: Vec<String>,
     /// Its network.
@@ -171,6 +173,17 @@ pub struct Host {
     pub dns_search: Vec<String>,
     /// resolv.conf options.
     pub dns_options: Vec<String>,
+}
+
+/// The files of an image in a container that was made from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageMount {
+    /// The image as it was asked for.
+    pub image: String,
+    /// In the container, absolute.
+    pub target: String,
+    /// The image and its layers, once it is found.
+    pub found: Option<(Digest, image::Snapshot)>,
 }
 
 /// A directory or file of the host in the container.

@@ -152,7 +152,14 @@ impl Engine {
             return Ok(Garbage::default());
         }
         let others = txn.scan(&CONTAINERS)?;
-        let snapshots = others.iter().map(|(_, other)| &other.snapshot);
+        let snapshots = others.iter().flat_map(|(_, other)| {
+            let shown = other
+                .host
+                .images
+                .iter()
+                .filter_map(|one| one.found.as_ref());
+            shown.map(|(_, view)| view).chain([&other.snapshot])
+        });
         Ok(self.images().collect(txn, snapshots)?)
     }
 

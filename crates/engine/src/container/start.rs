@@ -207,12 +207,17 @@ impl Engine {
     }
 
     async fn show_volumes(&self, cell: &Arc<Cell>, record: &Arc<Record>) -> Result<Vec<SpecMount>> {
-        if record.host.volumes.is_empty() {
+        if record.host.volumes.is_empty() && record.host.images.is_empty() {
             return Ok(Vec::new());
         }
         let first = cell.state().started_ns.is_none();
         let (engine, record) = (self.clone(), Arc::clone(record));
-        let mounts = blocking::run(move || engine.open_volumes(&record, first)).await?;
+        let mounts = blocking::run(move || {
+            let mut mounts = engine.open_volumes(&record, first)?;
+            mounts.extend(engine.open_images(&record)?);
+            Ok::<_, Error>(mounts)
+        })
+        .await?;
         self.volumes_mounted(cell);
         Ok(mounts)
     }

@@ -70,6 +70,7 @@ fn from_mode(mode: &str) -> Result<bool> {
 fn is_taken(host: &Host, target: &str) -> bool {
     host.binds.iter().any(|one| one.target == target)
         || host.volumes.iter().any(|one| one.target == target)
+        || host.images.iter().any(|one| one.target == target)
         || host.tmpfs.contains_key(target)
 }
 
@@ -119,6 +120,38 @@ impl Engine {
             wanted.push(self.named_volume(volume, given)?);
         }
         Ok(wanted)
+    }
+
+    /// Finds the images whose files are shown.
+    pub(crate) fn plan_images(&self, host: &mut Host) -> Result<()> {
+        for one in &mut host.images {
+            let image = self.image_for(&one.image)?;
+            let snapshot = self.images().view(&self.meta().read()?, image.id)?;
+            one.found = Some((image.id, snapshot));
+        }
+        Ok(())
+    }
+
+    /// Returns the mounts that show images. An image of one layer has our own empty one beside it:
+    /// overlayfs wants two.
+    pub(crate) fn open_images(&self, record: &Record) -> Result<Vec<SpecMount>> {
+        let mut mounts = Vec::new();
+        for one in &record.host.images {
+            let Some((_, snapshot)) = &one.found else {
+                continue;
+            };
+            let layers = self.images().layers_below(&self.meta().read()?, snapshot)?;
+            let layers = layers.iter();
+            let options = layers.map(|layer| format!("lowerdir+={}", layer.display()));
+            mounts.push(SpecMount {
+                destination: one.target.clone(),
+                kind: "overlay".to_owned(),
+                source: "overlay".to_owned(),
+                options: std::iter::once("ro".to_owned()).chain(options).collect(),
+                ..SpecMount::default()
+            });
+        }
+        Ok(mounts)
     }
 
     /// Adds what other containers have, where the request has nothing.
