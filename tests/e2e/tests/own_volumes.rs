@@ -78,9 +78,15 @@ case!(clone_and_snapshot, |e| {
     eventually("it writes", || {
         (e.cli(&["exec", &writer, "cat", "/d/again"]).code == 0).then_some(())
     });
+    let paused = || crate::events::actions(e, &writer, since).contains(&"pause".to_owned());
+    let output = e.cli(&["volume", "snapshot", "--live", &volume]);
+    let drawn = output.ok().trim().to_owned();
+    assert!(drawn.starts_with(&format!("{volume}-20")), "{drawn}");
+    assert!(!paused());
     e.cli(&["volume", "snapshot", &volume, &kept])
         .exits(0)
         .says(&format!("{kept}\n"));
+    assert!(paused());
     assert_eq!(e.inspect(&writer)["State"]["Status"], "running");
     e.cli(&["volume", "inspect", "-f", "{{json .Labels}}", &kept])
         .exits(0)

@@ -117,7 +117,7 @@ impl Engine {
                 labels: std::mem::take(&mut volume.labels),
                 options: std::mem::take(&mut volume.options),
             };
-            wanted.push(self.named_volume(volume, given)?);
+            wanted.push(Self::named_volume(volume, given)?);
         }
         Ok(wanted)
     }
@@ -190,11 +190,7 @@ impl Engine {
         Ok(())
     }
 
-    fn named_volume(
-        &self,
-        volume: &mut VolumeMount,
-        mut wanted: VolumeRecord,
-    ) -> Result<VolumeRecord> {
+    fn named_volume(volume: &mut VolumeMount, mut wanted: VolumeRecord) -> Result<VolumeRecord> {
         if volume.name.is_empty() {
             volume.name = new_name()?;
             volume.anonymous = true;

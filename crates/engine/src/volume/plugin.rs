@@ -19,7 +19,7 @@ const SOCKETS: &str = "/run/docker/plugins";
 const SPECS: [&str; 2] = ["/etc/docker/plugins", "/usr/lib/docker/plugins"];
 
 /// How long a plugin may think: mounting may wait for a server.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Longest answer.
 const ANSWER_MAX: u64 = 4 << 20;
 
