@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use testkit::{BOX, Engine, case, eventually};
+use testkit::{BOX, Engine, TempDir, case, eventually};
 
 /// A plugin that keeps volumes in a directory; its file goes when this does.
 struct Plugin {
@@ -14,12 +14,15 @@ struct Plugin {
     spec: PathBuf,
     /// What it was asked.
     asked: Arc<Mutex<Vec<String>>>,
+    temp: TempDir,
 }
 
 impl Plugin {
     fn start(e: &Engine) -> Plugin {
         let name = e.name("keeper").replace('.', "-");
-        let (socket, place) = (e.temp().path().join("plugin"), e.temp().path().join("kept"));
+        // Not the engine's directory: whose sockets are left there is looked at.
+        let temp = TempDir::new("wharf-keeper");
+        let (socket, place) = (temp.path().join("plugin"), temp.path().join("kept"));
         std::fs::create_dir_all(&place).expect("a new directory");
         let listener = UnixListener::bind(&socket).expect("a new socket");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -33,7 +36,17 @@ impl Plugin {
         std::fs::create_dir_all(folder).expect("a directory of the administrator's");
         let spec = folder.join(format!("{name}.spec"));
         std::fs::write(&spec, format!("unix://{}\n", socket.display())).expect("a new file");
-        Plugin { name, spec, asked }
+        Plugin {
+            name,
+            spec,
+            asked,
+            temp,
+        }
+    }
+
+    /// Where it keeps its volumes.
+    fn kept(&self) -> PathBuf {
+        self.temp.path().join("kept")
     }
 
     fn asked(&self, method: &str) -> usize {
@@ -128,11 +141,11 @@ case!(a_plugin_keeps_a_volume, |e| {
     .exits(0)
     .says(&format!(
         "{name} {}\n",
-        e.temp().path().join("kept").join(&volume).display()
+        plugin.kept().join(&volume).display()
     ));
     let bind = format!("{volume}:/d");
     let holder = e.background("h", &["-v", &bind], "echo kept > /d/file; sleep 100");
-    let file = e.temp().path().join("kept").join(&volume).join("file");
+    let file = plugin.kept().join(&volume).join("file");
     eventually("the file is where the plugin keeps it", || {
         file.exists().then_some(())
     });
@@ -167,7 +180,7 @@ case!(a_volume_comes_with_its_container, |e| {
         plugin.name
     );
     e.sh(&["--mount", &mount], "echo y > /d/f").exits(0);
-    let kept = e.temp().path().join("kept");
+    let kept = plugin.kept();
     assert_eq!(
         std::fs::read_to_string(kept.join(&volume).join("f")).expect("a file"),
         "x\n"
