@@ -102,12 +102,8 @@ pub(crate) fn cases(root: &Path, choice: &Choice) -> Result<Counts> {
         });
     }
     let peer = (choice.kind != Kind::Wharf).then(|| {
-        let flags = [
-            "--bip",
-            testkit::Manner::BIP,
-            "--iptables=false",
-            "--ip6tables=false",
-        ];
+        // With its rules: it has a network namespace of its own.
+        let flags = ["--bip", testkit::Manner::BIP];
         Peer::start(choice.kind, oracles.as_deref(), &docker, &flags)
     });
     let skipped = root.join("target/e2e-skipped.txt");

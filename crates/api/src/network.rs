@@ -115,4 +115,13 @@ document! {
     }
     /// The answer to it.
     NetworkCreateResponse { id: String = "Id", warning: String = "Warning" }
+    /// `POST /networks/{id}/connect`.
+    NetworkConnectRequest {
+        container: String = "Container",
+        endpoint_config: Option<EndpointSettings> = "EndpointConfig" omit,
+    }
+    /// `POST /networks/{id}/disconnect`.
+    NetworkDisconnectRequest { container: String = "Container", force: bool = "Force" }
+    /// The answer to `POST /networks/prune`.
+    NetworksPruned { networks_deleted: Option<Vec<String>> = "NetworksDeleted" }
 }

@@ -377,7 +377,8 @@ fn refusal(mut response: Response) -> Error {
     let status = response.head.status;
     let bytes = response.read_all().unwrap_or_default();
     let message = match serde_json::from_slice::<api::error::ErrorBody>(&bytes) {
-        Ok(body) if !body.message.is_empty() => body.message,
+        // As Docker's client: without the blanks around it.
+        Ok(body) if !body.message.is_empty() => body.message.trim().to_owned(),
         _ => String::from_utf8_lossy(&bytes).trim().to_owned(),
     };
     Error::Daemon { status, message }

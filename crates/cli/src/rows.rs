@@ -125,7 +125,7 @@ fn said_of(name: &str, otherwise: State) -> State {
 const NO_SWARM: &str = "swarm: one host; the answer is the daemon's own for a host outside a swarm";
 const LATER: State = State::NotYet("a later issue");
 const WINDOWS: State = State::Refused("Windows only, as in Docker");
-const NETWORKS: State = State::NotYet("user-defined networks are a later issue");
+const IPV6: State = State::NotYet("IPv6 in containers is a later issue");
 const BLOCK_IO: State = State::NotYet("block I/O limits are a later issue");
 
 /// What we say of rows of the parser's tables, where it is more than that they are built.
@@ -145,12 +145,17 @@ const SAID: &[(&str, State)] = &[
     ("import --platform", State::Partly("only this machine's")),
     ("load --platform", LATER),
     ("load --quiet", State::Partly("accepted: there is no progress to leave out")),
-    ("network inspect", State::Partly("there are no user-defined networks yet")),
-    ("network inspect --format", NETWORKS),
-    ("network inspect --verbose", NETWORKS),
+    ("network connect --ip6", IPV6),
+    ("network connect --link-local-ip", LATER),
+    ("network create --config-from", LATER),
+    ("network create --config-only", LATER),
+    ("network create --ingress", State::Refused(NO_SWARM)),
+    ("network create --ipv4", State::Partly("only on")),
+    ("network create --ipv6", IPV6),
+    ("network create --scope", State::Partly("only local")),
+    ("network inspect --verbose", State::Partly("accepted: there are no services")),
     ("pull --disable-content-trust", State::Partly("accepted: there is no content trust")),
-    ("port", State::Partly("there are no published ports yet")),
-    ("rm --link", NETWORKS),
+    ("rm --link", LATER),
     ("rmi --no-prune", State::Partly("parents without a name are kept anyway")),
     ("rmi --platform", LATER),
     ("swarm init", State::Refused(NO_SWARM)),
@@ -185,17 +190,10 @@ const SAID_OF_CREATE: &[(&str, State)] = &[
     ("init", LATER),
     ("io-maxbandwidth", WINDOWS),
     ("io-maxiops", WINDOWS),
-    ("ip", NETWORKS),
-    ("ip6", NETWORKS),
+    ("ip6", IPV6),
     ("isolation", WINDOWS),
     ("kernel-memory", State::Refused("the kernel has lost it")),
-    ("link", NETWORKS),
-    ("link-local-ip", NETWORKS),
-    ("mac-address", NETWORKS),
-    ("net-alias", NETWORKS),
-    ("network-alias", NETWORKS),
-    ("publish", LATER),
-    ("publish-all", LATER),
+    ("link-local-ip", LATER),
     ("storage-opt", LATER),
     ("use-api-socket", LATER),
     ("userns", State::Partly("only `host`")),

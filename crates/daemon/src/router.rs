@@ -11,7 +11,7 @@ use crate::query::Query;
 use crate::request::{Answer, Boxed, Request, Result};
 use crate::routes::{
     absent, archive, attach, container, container_create, container_list, event, exec, files,
-    image, logs, not_yet, prune, registry, stats, swarm, system, trace, update, volume,
+    image, logs, network, not_yet, prune, registry, stats, swarm, system, trace, update, volume,
 };
 use crate::upload::Upload;
 
@@ -93,13 +93,13 @@ static ROUTES: &[Route] = &[
     route!(PUT, "/volumes/{name}", not_yet::refused),
     route!(DELETE, "/volumes/{name}", volume::remove),
     route!(POST, "/volumes/prune", volume::prune),
-    route!(GET, "/networks", not_yet::refused),
-    route!(GET, "/networks/{id}", absent::network),
-    route!(DELETE, "/networks/{id}", not_yet::refused),
-    route!(POST, "/networks/create", not_yet::refused),
-    route!(POST, "/networks/{id}/connect", not_yet::refused),
-    route!(POST, "/networks/{id}/disconnect", not_yet::refused),
-    route!(POST, "/networks/prune", not_yet::refused),
+    route!(GET, "/networks", network::list),
+    route!(GET, "/networks/{id}", network::inspect),
+    route!(DELETE, "/networks/{id}", network::remove),
+    route!(POST, "/networks/create", network::create),
+    route!(POST, "/networks/{id}/connect", network::connect),
+    route!(POST, "/networks/{id}/disconnect", network::disconnect),
+    route!(POST, "/networks/prune", network::prune),
     route!(GET, "/distribution/{name}/json", not_yet::refused),
     route!(POST, "/session", not_yet::refused),
     route!(POST, "/grpc", not_yet::refused),

@@ -10,6 +10,7 @@
 //!   containers/<id>/         config.json hosts hostname resolv.conf exit.json state.log <id>-json.log
 //! EXEC-ROOT/                 0700
 //!   shims/<id>               socket of a container's shim
+//!   netd                     socket of the process that serves names and loopback ports
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -85,6 +86,10 @@ impl Layout {
 
     pub(crate) fn shims(&self) -> PathBuf {
         self.exec.join("shims")
+    }
+
+    pub(crate) fn netd_socket(&self) -> PathBuf {
+        self.exec.join("netd")
     }
 
     pub(crate) fn shim_socket(&self, id: ContainerId) -> PathBuf {

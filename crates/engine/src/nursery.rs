@@ -91,24 +91,38 @@ impl Nursery {
         let failed = |e| Error::internal("starting a shim", e);
         let (ours, theirs) = sys::socket::pair(sys::socket::Kind::SeqPacket).map_err(failed)?;
         sys::fd::set_nonblocking(ours.as_fd(), true).map_err(failed)?;
+        Ok(Newborn {
+            control: ours,
+            pidfd: self.spawn(SHIM_NAME, &theirs).map_err(failed)?,
+        })
+    }
+
+    /// Starts netd, which listens at `door`.
+    pub(crate) fn bear_netd(&self, door: &OwnedFd) -> sys::Result<()> {
+        let pidfd = self.spawn(net::netd::NAME, door)?;
+        // It is collected at its end; outside of the runtime nobody waits for that.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(bury(pidfd));
+        }
+        Ok(())
+    }
+
+    /// Starts the program under a name of its personalities, with `control` as descriptor 3.
+    fn spawn(&self, name: &str, control: &OwnedFd) -> sys::Result<OwnedFd> {
         let null = self.null.as_fd();
         let env: Vec<&OsStr> = self.env.iter().map(AsRef::as_ref).collect();
         let child = sys::process::Spawn {
             program: sys::process::Program::File(self.image.as_fd()),
-            args: &[OsStr::new(SHIM_NAME)],
+            args: &[OsStr::new(name)],
             env: &env,
             cwd: Path::new("/"),
-            // Not our own stderr: a shim outlives us, and would hold our log's pipe open.
-            fds: &[null, null, null, theirs.as_fd()],
+            // Not our own stderr: it outlives us, and would hold our log's pipe open.
+            fds: &[null, null, null, control.as_fd()],
             session: true,
             death_signal: None,
         }
-        .start()
-        .map_err(failed)?;
-        Ok(Newborn {
-            control: ours,
-            pidfd: child.pidfd,
-        })
+        .start()?;
+        Ok(child.pidfd)
     }
 
     /// Lets the spare go; it ends when it finds its socket closed.

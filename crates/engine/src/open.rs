@@ -57,7 +57,10 @@ impl Engine {
         } else {
             format!("/wharf-{id}")
         };
-        let networks = net::Networks::open(network_config(&config, &id, default)?)
+        let nursery = Arc::new(nursery::Nursery::open(env)?);
+        let netd = netd_setup(&layout, &nursery);
+        let known = network_records(&meta)?;
+        let networks = net::Networks::open(network_config(&config, &id, default)?, known, netd)
             .map_err(|e| Error::internal("preparing the network", e))?;
         let registry = registry::client::Client::new(config.registries.clone());
         let events = events::Bus::open(layout.events());
@@ -73,7 +76,7 @@ impl Engine {
             networks,
             topology,
             cgroup_base,
-            nursery: Arc::new(nursery::Nursery::open(env)?),
+            nursery,
             cells: std::sync::RwLock::new(names::Cells::default()),
             events,
             pruning: prune::Pruning::default(),
@@ -178,6 +181,26 @@ fn check_format(layout: &Layout) -> Result<()> {
             format_args!("reading {}", path.display()),
             e,
         )),
+    }
+}
+
+/// Returns the networks on record; those that are always there are put on record first.
+fn network_records(meta: &meta::Meta) -> Result<Vec<net::NetworkRecord>> {
+    let failed = |e| Error::internal("reading the networks", e);
+    let known = net::recorded(&meta.read()?).map_err(failed)?;
+    if !net::lacks_predefined(&known) {
+        return Ok(known);
+    }
+    meta.write(|txn| net::record_predefined(txn, crate::now_ns()).map_err(failed))?;
+    net::recorded(&meta.read()?).map_err(failed)
+}
+
+/// How netd is started: like a shim, from the sealed copy of our program.
+fn netd_setup(layout: &Layout, nursery: &Arc<nursery::Nursery>) -> net::netd::NetdSetup {
+    let nursery = Arc::clone(nursery);
+    net::netd::NetdSetup {
+        socket: layout.netd_socket(),
+        start: Box::new(move |door| nursery.bear_netd(&door).map_err(std::io::Error::other)),
     }
 }
 

@@ -4,14 +4,20 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use crate::link::bridge;
 use crate::netns::Namespace;
-use crate::plan::{Effect, INSIDE_LINK, Plan};
+use crate::plan::{Effect, Plan};
 use crate::wire::message::Batch;
-use crate::wire::route::{self, VethRequest};
+use crate::wire::route::{self, LanRequest, VethRequest};
 use crate::wire::talk::{Talk, first_refusal};
 use crate::{Error, Result};
 
-/// Does what `plan` says. All that it does hangs on one wire, so to undo it is to remove that.
-pub(crate) fn apply(plan: &Plan, host: &mut Talk, namespace: &mut Namespace) -> Result<()> {
+/// Does what `plan` says, with `link` as the wire's end in the namespace. All that it does hangs on
+/// that wire, so to undo it is to remove it.
+pub(crate) fn apply(
+    plan: &Plan,
+    host: &mut Talk,
+    namespace: &mut Namespace,
+    link: &str,
+) -> Result<()> {
     let mut batch = Batch::new();
     for effect in &plan.outside {
         encode(effect, &mut batch, 0, namespace.netns.as_fd());
@@ -21,7 +27,7 @@ pub(crate) fn apply(plan: &Plan, host: &mut Talk, namespace: &mut Namespace) -> 
     let index = match namespace.link {
         Some(index) => index,
         None => {
-            bridge::find(&mut namespace.inside, INSIDE_LINK)?
+            bridge::find(&mut namespace.inside, link)?
                 .ok_or(Error::Unsteady)?
                 .index
         }
@@ -53,6 +59,18 @@ fn encode(effect: &Effect, batch: &mut Batch, index: u32, netns: BorrowedFd<'_>)
                     host,
                     peer: inside,
                     mtu: *mtu,
+                    netns,
+                },
+            );
+        }
+        Effect::Lan { link, parent, mode } => {
+            let netns = netns.as_raw_fd();
+            route::new_lan(
+                batch,
+                &LanRequest {
+                    link,
+                    parent: *parent,
+                    mode: *mode,
                     netns,
                 },
             );

@@ -76,21 +76,82 @@ pub enum Error {
     )]
     NoPool,
     /// Every address of a network is taken.
-    #[error("no available IPv4 addresses on network {network} ({subnet})")]
+    #[error("no available IPv4 addresses on this network's address pools: {network} ({id})")]
     NoAddress {
         /// The network.
         network: String,
-        /// Its subnet.
-        subnet: crate::Prefix,
+        /// Its id.
+        id: String,
+    },
+    /// Somebody has the address that was asked for.
+    #[error("Address already in use")]
+    AddressTaken,
+    /// Two networks would have the same addresses.
+    #[error("invalid pool request: Pool overlaps with other one on this address space")]
+    PoolOverlaps,
+    /// A network of that name is there.
+    #[error("network with name {0} already exists")]
+    NameTaken(String),
+    /// There is no such network.
+    #[error("network {0} not found")]
+    NoNetwork(String),
+    /// Containers are on the network.
+    #[error("error while removing network: network {name} has active endpoints ({endpoints})")]
+    InUse {
+        /// The network.
+        name: String,
+        /// Who is there, in Docker's words.
+        endpoints: String,
+    },
+    /// The link on which a network shall be is not there.
+    #[error("network {network}: there is no link {parent:?} on this machine (-o parent=LINK)")]
+    NoParent {
+        /// The network.
+        network: String,
+        /// The link's name.
+        parent: String,
+    },
+    /// There is no such way to share a link.
+    #[error("unknown {driver} mode: {mode}")]
+    LanMode {
+        /// The network's driver.
+        driver: &'static str,
+        /// The word.
+        mode: String,
     },
     /// Another container has the port.
     #[error("Bind for {address}:{port} failed: port is already allocated")]
     PortTaken {
         /// On this machine; `0.0.0.0`: all.
-        address: std::net::Ipv4Addr,
+        address: std::net::IpAddr,
         /// There.
         port: u16,
     },
+    /// No port of the range is free.
+    #[error("Bind for {address}:{first}-{last} failed: port is already allocated")]
+    PortsTaken {
+        /// On this machine; `0.0.0.0`: all.
+        address: std::net::IpAddr,
+        /// The first of them.
+        first: u16,
+        /// The last of them.
+        last: u16,
+    },
+    /// The machine does not give the port.
+    #[error("failed to bind host port for {host}:{target}/{protocol}: {source}")]
+    PortRefused {
+        /// Address and port of this machine.
+        host: std::net::SocketAddr,
+        /// Address and port of the container.
+        target: std::net::SocketAddrV4,
+        /// What speaks there.
+        protocol: types::port::Protocol,
+        /// Why, in the words of errno.
+        source: Reason,
+    },
+    /// The process that serves names and loopback ports cannot be started, or does not understand.
+    #[error("netd: {0}")]
+    Netd(String),
     /// There is no such network in this engine's configuration.
     #[error("the default bridge is switched off (--bridge none)")]
     NoBridge,
@@ -98,3 +159,15 @@ pub enum Error {
     #[error(transparent)]
     Record(#[from] meta::Error),
 }
+
+/// Why the kernel refused, as Go says it: in small letters.
+#[derive(Debug)]
+pub struct Reason(pub sys::Errno);
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&sys::errno_text(self.0).to_lowercase())
+    }
+}
+
+impl std::error::Error for Reason {}

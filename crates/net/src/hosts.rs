@@ -27,6 +27,14 @@ pub fn hosts(
     for (name, address) in extra {
         text.extend([address, "\t", name, "\n"]);
     }
+    for address in addresses {
+        text.push_str(&line(*address, hostname, domainname));
+    }
+    text
+}
+
+/// Returns the line of one of the container's own addresses.
+pub fn line(address: IpAddr, hostname: &str, domainname: &str) -> String {
     let full = if domainname.is_empty() {
         hostname.to_owned()
     } else {
@@ -36,10 +44,24 @@ pub fn hosts(
         Some((short, _)) => format!("{full} {short}"),
         None => full,
     };
-    for address in addresses {
-        text.extend([&address.to_string(), "\t", &names, "\n"]);
+    format!("{address}\t{names}\n")
+}
+
+/// Returns a file with the lines that are `now` in the place of those that were `before`; what else
+/// is in it stays.
+pub fn edited(text: &str, before: &[String], now: &[String]) -> String {
+    let gone = |line: &&str| {
+        let is = |other: &String| other.trim_end() == line.trim_end();
+        !before.iter().any(|old| is(old) && !now.iter().any(is))
+    };
+    let mut edited: String = text.split_inclusive('\n').filter(gone).collect();
+    for line in now.iter().filter(|line| !before.contains(line)) {
+        if !edited.is_empty() && !edited.ends_with('\n') {
+            edited.push('\n');
+        }
+        edited.push_str(line);
     }
-    text
+    edited
 }
 
 /// Returns /etc/hosts in the host's network: the host's own file, unless names are added, which
@@ -69,6 +91,8 @@ pub struct ResolvConf {
     overrides: Vec<&'static str>,
     ndots_from: Option<&'static str>,
     defaults_used: bool,
+    /// Who is asked by the embedded resolver.
+    external: Option<String>,
 }
 
 impl ResolvConf {
@@ -141,6 +165,31 @@ impl ResolvConf {
         conf.print(path, Some("legacy"))
     }
 
+    /// Returns the file for a container that asks the embedded resolver, which asks these servers.
+    pub fn for_resolver(&self, path: &str) -> String {
+        let mut conf = self.clone();
+        let own = |server: &IpAddr| {
+            if self.overrides.contains(&"nameservers") {
+                server.to_string()
+            } else {
+                format!("host({server})")
+            }
+        };
+        let servers: Vec<_> = self.servers.iter().map(own).collect();
+        conf.external = Some(servers.join(" "));
+        conf.servers = vec![IpAddr::V4(crate::netd::SERVER)];
+        if conf.ndots_from.is_none() {
+            conf.options.push("ndots:0".to_owned());
+            conf.ndots_from = Some("internal");
+        }
+        conf.print(path, Some("internal resolver"))
+    }
+
+    /// Returns the servers.
+    pub fn servers(&self) -> &[IpAddr] {
+        &self.servers
+    }
+
     /// Tells whether the host asks a resolver of its own only (systemd-resolved): then the file
     /// with the real servers is `/run/systemd/resolve/resolv.conf`.
     pub fn is_local_stub(&self) -> bool {
@@ -194,6 +243,11 @@ impl ResolvConf {
                 self.invalid_servers.join(" ")
             ));
         }
+        lines.extend(
+            self.external
+                .iter()
+                .map(|servers| format!("# ExtServers: [{servers}]")),
+        );
         lines.push(format!("# Overrides: [{}]", self.overrides.join(" ")));
         lines.extend(
             self.ndots_from
@@ -274,6 +328,44 @@ mod tests {
         );
         assert!(ResolvConf::parse("nameserver 127.0.0.53\n").is_local_stub());
         assert!(!ResolvConf::parse("nameserver 127.0.0.53\nnameserver 1.1.1.1\n").is_local_stub());
+    }
+
+    #[test]
+    fn the_embedded_resolver_asks_the_others() {
+        let conf = ResolvConf::parse("nameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch a\n");
+        assert_eq!(
+            conf.for_resolver("/etc/resolv.conf"),
+            format!(
+                "{HEADER}nameserver 127.0.0.11\nsearch a\noptions ndots:0\n\n\
+                 # Based on host file: '/etc/resolv.conf' (internal resolver)\n\
+                 # ExtServers: [host(127.0.0.53) host(10.0.0.2)]\n# Overrides: []\n\
+                 # Option ndots from: internal\n"
+            )
+        );
+        let conf = conf.overridden(&[[1, 1, 1, 1].into()], &[], &["ndots:3".into()]);
+        let text = conf.for_resolver("/etc/resolv.conf");
+        assert!(text.contains("\noptions ndots:3\n"), "{text}");
+        assert!(text.contains("\n# ExtServers: [1.1.1.1]\n"), "{text}");
+    }
+
+    #[test]
+    fn a_hosts_file_is_edited_and_not_rewritten() {
+        let lines = |all: &[&str]| {
+            all.iter()
+                .map(|line| format!("{line}\n"))
+                .collect::<Vec<_>>()
+        };
+        let text = "127.0.0.1\tlocalhost\n10.0.0.2\tme\n1.2.3.4 mine";
+        let (before, now) = (lines(&["10.0.0.2\tme"]), lines(&["10.1.0.2\tme"]));
+        assert_eq!(
+            edited(text, &before, &now),
+            "127.0.0.1\tlocalhost\n1.2.3.4 mine\n10.1.0.2\tme\n"
+        );
+        let both = [before.clone(), now].concat();
+        assert_eq!(
+            edited(text, &before, &both),
+            format!("{text}\n10.1.0.2\tme\n")
+        );
     }
 
     #[test]

@@ -17,8 +17,9 @@ use sys::netlink::Protocol;
 use crate::ipam::ledger::Ledger;
 use crate::link::bridge;
 use crate::netns::{self, Namespace};
+use crate::plan::FIRST_LINK;
 use crate::wire::message::Batch;
-use crate::wire::route;
+use crate::wire::route::{self, Link};
 use crate::wire::talk::Talk;
 use crate::wired::{Wired, Wiring};
 use crate::{Error, Result};
@@ -46,11 +47,11 @@ const STACK_BYTES: usize = 256 << 10;
 pub(crate) struct Retired {
     /// The last descriptor that we hold, if the engine had one.
     pub(crate) netns: Option<OwnedFd>,
-    /// Alias of its wire, which is taken down so that the address stops answering at once.
-    pub(crate) alias: Option<String>,
-    /// The address that is free afterwards.
-    pub(crate) address: Option<Ipv4Addr>,
-    /// Whether the wire is removed too, because something may hold its namespace for ever.
+    /// Aliases of its wires, which are taken down so that the addresses stop answering at once.
+    pub(crate) aliases: Vec<String>,
+    /// The addresses that are free afterwards.
+    pub(crate) addresses: Vec<(Arc<Ledger>, Ipv4Addr)>,
+    /// Whether the wires are removed too, because something may hold its namespace for ever.
     pub(crate) remove: bool,
 }
 
@@ -122,7 +123,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// Starts the thread. Its conversation about host links belongs to the namespace of the caller.
-    pub(crate) fn start(network: Option<(Wiring, Arc<Ledger>)>) -> Result<Self> {
+    pub(crate) fn start(network: Option<Wiring>) -> Result<Self> {
         let (jobs, orders) = channel();
         let shared = Arc::new(Mutex::new(Shared {
             plain: Pool::new(POOL_MINIMUM),
@@ -238,7 +239,7 @@ fn take_due(at: &mut Option<Instant>, now: Instant) -> bool {
 struct Worker {
     host: Talk,
     shared: Arc<Mutex<Shared>>,
-    network: Option<(Wiring, Arc<Ledger>)>,
+    network: Option<Wiring>,
     retired: Vec<Retired>,
     due: Due,
 }
@@ -307,11 +308,11 @@ impl Worker {
             (shared.wired.lack(), shared.plain.lack())
         };
         for _ in 0..wired {
-            let Some((wiring, _)) = &self.network else {
+            let Some(wiring) = &self.network else {
                 return;
             };
             let made = netns::create()
-                .and_then(|namespace| Wired::connect(wiring, &mut self.host, namespace));
+                .and_then(|empty| Wired::connect(wiring, &mut self.host, empty, FIRST_LINK));
             let mut shared = lock(&self.shared);
             match made {
                 Ok(wired) => shared.wired.ready.push(wired),
@@ -338,7 +339,7 @@ impl Worker {
         self.disconnect(&retired);
         for retired in retired {
             drop(retired.netns);
-            if let (Some((_, ledger)), Some(address)) = (&self.network, retired.address) {
+            for (ledger, address) in retired.addresses {
                 ledger.free(address);
             }
         }
@@ -348,16 +349,14 @@ impl Worker {
     /// Takes the wires of `retired` down. One that is gone already went with its namespace, and
     /// when links cannot be listed they fall a little later: nothing depends on the answers.
     fn disconnect(&mut self, retired: &[Retired]) {
-        if retired.iter().all(|retired| retired.alias.is_none()) {
+        if retired.iter().all(|retired| retired.aliases.is_empty()) {
             return;
         }
         let links = bridge::links(&mut self.host).unwrap_or_default();
         let mut batch = Batch::new();
         for retired in retired {
-            let Some(alias) = &retired.alias else {
-                continue;
-            };
-            for link in links.iter().filter(|link| link.alias == *alias) {
+            let theirs = |link: &&Link| retired.aliases.contains(&link.alias);
+            for link in links.iter().filter(theirs) {
                 if retired.remove {
                     route::delete_link(&mut batch, &link.name);
                 } else {

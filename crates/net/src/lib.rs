@@ -11,22 +11,33 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod creation;
+mod dns;
+mod endpoints;
 mod error;
+mod firewall;
 pub mod hosts;
 mod ipam;
 mod keeper;
 mod link;
+pub mod netd;
 mod netns;
 mod networks;
 mod nft;
 mod plan;
+mod ports;
 mod publish;
+mod record;
+mod repair;
 mod sysctl;
 mod wire;
 mod wired;
 
+pub use creation::{lacks_predefined, record_predefined, recorded};
 pub use error::{Error, Result};
 pub use ipam::Prefix;
-pub use ipam::ledger::EndpointRecord;
-pub use networks::{Config, Counts, Networks};
+pub use ipam::ledger::{EndpointRecord, EndpointRequest, gateway_of};
+pub use networks::{Config, Counts, Networks, Running};
+pub use ports::{Held, PortRequest};
 pub use publish::Publication;
+pub use record::{Driver, NetworkRecord, NetworkRequest, Subnet};

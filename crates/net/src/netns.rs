@@ -2,7 +2,7 @@
 //! daemon ever leaves its own.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 
@@ -48,6 +48,28 @@ pub(crate) fn create() -> Result<Namespace> {
             inside,
             link: None,
         })
+    })
+}
+
+/// Opens a conversation in a namespace that is there.
+pub(crate) fn open(netns: BorrowedFd<'_>) -> Result<Namespace> {
+    let inside = within(netns, || Talk::open(Protocol::Route))?;
+    let netns = sys::fd::duplicate(netns).map_err(Error::Namespace)?;
+    Ok(Namespace {
+        netns,
+        inside,
+        link: None,
+    })
+}
+
+/// Works in a namespace that is there.
+pub(crate) fn within<T: Send>(
+    netns: BorrowedFd<'_>,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    on_own_thread(move || {
+        namespace::enter(netns, namespace::NETWORK).map_err(Error::Namespace)?;
+        work()
     })
 }
 

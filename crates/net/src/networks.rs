@@ -1,23 +1,27 @@
 //! The door of this room: what the engine asks for.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use meta::{Read, Txn};
+use meta::Read;
 use sys::netlink::Protocol;
 use types::id::ContainerId;
 
+use crate::firewall::Firewall;
 use crate::ipam::ledger::{self, EndpointRecord, Ledger};
 use crate::keeper::{Keeper, Retired};
 use crate::link::bridge::{self, BridgeConfig};
-use crate::nft::commit;
-use crate::nft::rules::{self, Nat};
-use crate::publish::{self, Publication};
-use crate::wire::message::Batch;
-use crate::wire::route::{self, Link};
-use crate::wire::talk::{Talk, first_refusal};
-use crate::wired::{Wired, Wiring, random_id};
+use crate::link::lan;
+use crate::netd::{Netd, NetdSetup, Sandbox};
+use crate::nft::rules::Segment;
+use crate::ports::PortBook;
+use crate::publish::Publication;
+use crate::record::{Driver, NetworkRecord, Subnet};
+use crate::wire::route::Link;
+use crate::wire::talk::Talk;
+use crate::wired::Wiring;
 use crate::{Error, Prefix, Result};
 
 /// How long a clean stop waits for wires to fall.
@@ -54,29 +58,74 @@ pub struct Counts {
 /// The networks of one engine. All calls block for some kernel calls, none for a child.
 #[derive(Debug)]
 pub struct Networks {
-    config: Config,
-    keeper: Keeper,
+    pub(crate) config: Config,
+    pub(crate) keeper: Keeper,
+    pub(crate) firewall: Arc<Firewall>,
     /// A conversation about the host's links.
     host: Mutex<Talk>,
-    default: Option<DefaultBridge>,
+    /// By id.
+    all: RwLock<BTreeMap<String, Arc<Live>>>,
+    /// Id of the default bridge's network.
+    pub(crate) default: Option<String>,
+    pub(crate) ports: PortBook,
+    pub(crate) netd: Arc<Netd>,
 }
 
-/// The default bridge and its addresses.
+/// A network as it is used.
 #[derive(Debug)]
-struct DefaultBridge {
-    wiring: Wiring,
-    ledger: Arc<Ledger>,
+pub(crate) struct Live {
+    pub(crate) record: NetworkRecord,
+    pub(crate) ledger: Option<Arc<Ledger>>,
+    /// Nothing until it is in the kernel.
+    wiring: Mutex<Option<Wiring>>,
 }
 
-impl DefaultBridge {
-    fn share(&self) -> (Wiring, Arc<Ledger>) {
-        (self.wiring.clone(), Arc::clone(&self.ledger))
+/// A container that runs, as a new daemon finds it.
+#[derive(Debug)]
+pub struct Running {
+    /// Which.
+    pub container: ContainerId,
+    /// Where it is.
+    pub endpoints: Vec<EndpointRecord>,
+    /// What it publishes.
+    pub ports: Vec<Publication>,
+    /// What it may ask for, and its namespace.
+    pub names: Option<(Sandbox, OwnedFd)>,
+}
+
+impl Live {
+    pub(crate) fn new(record: NetworkRecord) -> Arc<Self> {
+        let subnet = record.subnet.clone();
+        let ledger = subnet.map(|subnet| Arc::new(Ledger::new(&record, subnet)));
+        Arc::new(Self {
+            record,
+            ledger,
+            wiring: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn wiring(&self) -> MutexGuard<'_, Option<Wiring>> {
+        // It is set in one step.
+        self.wiring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn segment(&self) -> Option<Segment> {
+        let wiring = self.wiring();
+        let wiring = wiring.as_ref()?;
+        let option = |name: &str| format!("com.docker.network.bridge.{name}");
+        Some(Segment {
+            bridge: wiring.bridge.name.clone(),
+            subnet: wiring.bridge.gateway,
+            masquerade: self.record.switch(&option("enable_ip_masquerade"), true),
+            internal: self.record.internal,
+            together: wiring.together,
+        })
     }
 }
 
 impl Config {
     /// Returns the name by which this engine's things in the kernel are known.
-    fn owner(&self) -> String {
+    pub(crate) fn owner(&self) -> String {
         if self.engine_id.is_empty() {
             "wharf".to_owned()
         } else {
@@ -93,98 +142,159 @@ impl Config {
     }
 
     /// Of one endpoint: a container that is started again has a new wire while the old one falls.
-    fn wire_alias(&self, endpoint: &EndpointRecord) -> String {
+    pub(crate) fn wire_alias(&self, endpoint: &EndpointRecord) -> String {
         let id = endpoint.id.get(..12).unwrap_or(&endpoint.id);
         format!("{}:{}:{id}", self.owner(), endpoint.container)
     }
 }
 
 impl Networks {
-    /// Makes what is missing: bridge, rules, the pool of namespaces. Called once, at start, from a
-    /// thread in the host's network namespace.
-    pub fn open(config: Config) -> Result<Self> {
+    /// Makes what is missing of `records`: bridges, rules, the pool of namespaces. Called once, at
+    /// start, from a thread in the host's network namespace.
+    pub fn open(config: Config, records: Vec<NetworkRecord>, netd: NetdSetup) -> Result<Self> {
         let mut host = Talk::open(Protocol::Route)?;
-        let default = match &config.bridge {
-            Some(name) => Some(open_bridge(&mut host, &config, name)?),
-            None => None,
-        };
-        let network = default.as_ref().map(DefaultBridge::share);
-        let keeper = Keeper::start(network)?;
-        Ok(Self {
+        let (mut all, mut default, mut prepared) = (BTreeMap::new(), None, None);
+        for mut record in records {
+            let bridge = config.bridge.as_ref().filter(|_| record.name == "bridge");
+            let mut wiring = None;
+            if let Some(name) = bridge {
+                wiring = Some(open_default(&mut host, &config, name, &mut record)?);
+                default = Some(record.id.clone());
+                prepared.clone_from(&wiring);
+            } else if record.name == "bridge" {
+                continue;
+            }
+            let live = Live::new(record);
+            *live.wiring() = wiring;
+            all.insert(live.record.id.clone(), live);
+        }
+        let networks = Self {
+            keeper: Keeper::start(prepared)?,
+            firewall: Firewall::new(config.firewall, config.owner()),
             config,
-            keeper,
             host: Mutex::new(host),
+            all: RwLock::new(all),
             default,
+            ports: PortBook::default(),
+            netd: Netd::new(netd),
+        };
+        for live in networks.lives() {
+            // One that cannot be made now is made, or refused, when somebody needs it.
+            drop(networks.raise_link(&live));
+        }
+        networks.ensure_rules()?;
+        Ok(networks)
+    }
+
+    /// Returns the networks as they are.
+    pub fn list(&self) -> Vec<NetworkRecord> {
+        self.lives()
+            .iter()
+            .map(|live| live.record.clone())
+            .collect()
+    }
+
+    /// Finds a network by id, by name, or by the only beginning of an id.
+    pub fn find(&self, typed: &str) -> Option<NetworkRecord> {
+        let all = self.lives();
+        let by = |test: &dyn Fn(&NetworkRecord) -> bool| {
+            let mut found = all.iter().filter(|live| test(&live.record));
+            let first = found.next()?;
+            found.next().is_none().then(|| first.record.clone())
+        };
+        by(&|record| record.id == typed)
+            .or_else(|| by(&|record| record.name == typed))
+            .or_else(|| by(&|record| !typed.is_empty() && record.id.starts_with(typed)))
+    }
+
+    pub(crate) fn lives(&self) -> Vec<Arc<Live>> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().cloned().collect()
+    }
+
+    pub(crate) fn live(&self, id: &str) -> Result<Arc<Live>> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let found = all.get(id).cloned();
+        found.ok_or_else(|| Error::NoNetwork(id.to_owned()))
+    }
+
+    /// Makes a network that is on record exist. On failure nothing is left in the kernel.
+    pub fn raise(&self, record: &NetworkRecord) -> Result<()> {
+        let live = Live::new(record.clone());
+        self.raise_link(&live)?;
+        let id = record.id.clone();
+        self.all
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, live);
+        self.ensure_rules().inspect_err(|_| {
+            // The first failure is the one to report.
+            drop(self.lower(record));
+        })
+    }
+
+    /// Takes a network out of the kernel.
+    pub fn lower(&self, record: &NetworkRecord) -> Result<()> {
+        let removed = self
+            .all
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&record.id);
+        let Some(live) = removed else { return Ok(()) };
+        let wiring = live.wiring().take();
+        self.ensure_rules()?;
+        match wiring {
+            Some(wiring) => bridge::delete(&mut self.host(), &wiring.bridge),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a network's bridge, if it is one of ours and missing.
+    pub(crate) fn raise_link(&self, live: &Live) -> Result<()> {
+        let (record, mut wiring) = (&live.record, live.wiring());
+        if matches!(record.driver, Driver::Macvlan | Driver::Ipvlan) {
+            return lan::parent(&mut self.host(), record).map(drop);
+        }
+        let (Driver::Bridge, None, Some(subnet)) = (record.driver, &*wiring, &record.subnet) else {
+            return Ok(());
+        };
+        let name = record.bridge();
+        let alias = self.config.bridge_alias();
+        let mtu = record.mtu().unwrap_or(self.config.mtu);
+        let wanted = BridgeConfig {
+            name: &name,
+            address: Some(subnet.subnet.with_address(subnet.gateway)),
+            mtu,
+            alias: &alias,
+        };
+        *wiring = Some(Wiring {
+            bridge: bridge::ensure(&mut self.host(), &wanted)?,
+            mtu,
+            alias: self.config.prepared_alias(),
+            together: record.switch("com.docker.network.bridge.enable_icc", true),
+        });
+        Ok(())
+    }
+
+    /// Makes the table what the networks need.
+    pub(crate) fn ensure_rules(&self) -> Result<()> {
+        self.firewall.ensure(|| {
+            let lives = self.lives();
+            lives.iter().filter_map(|live| live.segment()).collect()
         })
     }
 
     /// Returns the default bridge's address with the length of its network; nothing when there is
     /// no default bridge.
     pub fn bridge_address(&self) -> Option<Prefix> {
-        self.default
-            .as_ref()
-            .map(|default| default.wiring.bridge.gateway)
+        let live = self.live(self.default.as_ref()?).ok()?;
+        let wiring = live.wiring();
+        wiring.as_ref().map(|wiring| wiring.bridge.gateway)
     }
 
     /// Returns a network namespace with nothing but a loopback (`--network none`).
     pub fn none_netns(&self) -> Result<OwnedFd> {
         self.keeper.take().map(|namespace| namespace.netns)
-    }
-
-    /// Takes an address on the default bridge for `container`, in the engine's transaction.
-    pub fn plan_endpoint(&self, txn: &Txn<'_>, container: ContainerId) -> Result<EndpointRecord> {
-        let default = self.default.as_ref().ok_or(Error::NoBridge)?;
-        default.ledger.allocate(txn, container, random_id()?)
-    }
-
-    /// Makes the wire: returns a network namespace in which the endpoint works. On failure nothing
-    /// is left in the kernel; the address is the caller's to release.
-    pub fn attach(&self, endpoint: &EndpointRecord) -> Result<OwnedFd> {
-        let default = self.default.as_ref().ok_or(Error::NoBridge)?;
-        let wired = if let Some(wired) = self.keeper.take_wired() {
-            wired
-        } else {
-            let namespace = self.keeper.take()?;
-            Wired::connect(&default.wiring, &mut self.host(), namespace)?
-        };
-        let alias = self.config.wire_alias(endpoint);
-        Ok(wired.adopt(endpoint, alias, &mut self.host())?.netns)
-    }
-
-    /// Gives the address back, in the engine's transaction. It is given out again when nothing
-    /// answers there any more: [`Networks::detach`] comes first.
-    pub fn release(&self, txn: &Txn<'_>, endpoint: &EndpointRecord) -> Result<()> {
-        match &self.default {
-            Some(default) => default.ledger.release(txn, endpoint),
-            None => ledger::forget(txn, endpoint),
-        }
-    }
-
-    /// Lets an endpoint and its namespace go. Returns at once; the wire falls with the namespace,
-    /// in the background, when the last process is gone.
-    pub fn detach(&self, endpoint: &EndpointRecord, netns: Option<OwnedFd>) {
-        let alias = Some(self.config.wire_alias(endpoint));
-        let address = Some(endpoint.address.address());
-        if let (Some(default), Some(address)) = (&self.default, address) {
-            default.ledger.linger(address);
-        }
-        self.keeper.retire(Retired {
-            netns,
-            alias,
-            address,
-            remove: false,
-        });
-    }
-
-    /// Makes ports of this machine lead to the endpoint, all or none, in one transaction. They
-    /// answer at all of this machine's addresses but the loopback's.
-    pub fn publish(&self, endpoint: &EndpointRecord, ports: &[Publication]) -> Result<()> {
-        commit::publish(&self.config.owner(), &publish::elements(endpoint, ports))
-    }
-
-    /// Withdraws what [`Networks::publish`] published.
-    pub fn withdraw(&self, endpoint: &EndpointRecord, ports: &[Publication]) -> Result<()> {
-        commit::withdraw(&self.config.owner(), &publish::elements(endpoint, ports))
     }
 
     /// Lets a namespace without an endpoint go. Returns at once.
@@ -195,64 +305,8 @@ impl Networks {
         });
     }
 
-    /// Forgets, at start, the endpoints of containers that do not run any more, and connects the
-    /// wires of the others again if the bridge had to be made anew. Returns what was forgotten.
-    pub fn repair(&self, txn: &Txn<'_>, running: &[ContainerId]) -> Result<Vec<EndpointRecord>> {
-        let (kept, gone): (Vec<_>, Vec<_>) = ledger::all(txn)?
-            .into_iter()
-            .partition(|endpoint| running.contains(&endpoint.container));
-        for endpoint in &gone {
-            ledger::forget(txn, endpoint)?;
-        }
-        self.repair_wires(&kept)?;
-        self.repair_ports(&kept)?;
-        Ok(gone)
-    }
-
-    /// Withdraws ports that lead to nobody.
-    fn repair_ports(&self, kept: &[EndpointRecord]) -> Result<()> {
-        if self.default.is_none() || !self.config.firewall {
-            return Ok(());
-        }
-        let mut stale = commit::published(&self.config.owner())?;
-        stale.retain(|port| {
-            !kept
-                .iter()
-                .any(|kept| kept.address.address() == port.address)
-        });
-        commit::withdraw(&self.config.owner(), &stale)
-    }
-
-    fn repair_wires(&self, kept: &[EndpointRecord]) -> Result<()> {
-        let Some(default) = &self.default else {
-            return Ok(());
-        };
-        let bridge = &default.wiring.bridge;
-        let aliases: Vec<_> = kept
-            .iter()
-            .map(|kept| self.config.wire_alias(kept))
-            .collect();
-        let mut batch = Batch::new();
-        for wire in self.wires()? {
-            if !aliases.contains(&wire.alias) {
-                let alias = Some(wire.alias);
-                self.keeper.retire(Retired {
-                    alias,
-                    remove: true,
-                    ..Retired::default()
-                });
-            } else if wire.master != bridge.index {
-                route::enslave(&mut batch, &wire.name, bridge.index, &wire.alias);
-            }
-        }
-        let refusals = self.host().send(&batch)?;
-        first_refusal(&refusals, |_| {
-            format!("connect a wire to bridge {}", bridge.name)
-        })
-    }
-
     /// Lists the wires of this engine's containers.
-    fn wires(&self) -> Result<Vec<Link>> {
+    pub(crate) fn wires(&self) -> Result<Vec<Link>> {
         let mut links = self.own_links()?;
         let others = [self.config.bridge_alias(), self.config.prepared_alias()];
         links.retain(|link| !others.contains(&link.alias));
@@ -266,7 +320,7 @@ impl Networks {
         Ok(links)
     }
 
-    fn host(&self) -> MutexGuard<'_, Talk> {
+    pub(crate) fn host(&self) -> MutexGuard<'_, Talk> {
         // Every conversation reads all its answers, or fails and is tried again by its caller.
         self.host.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -287,18 +341,23 @@ impl Networks {
     }
 
     /// Empties the pool and ends the thread. With `remove`, for when no container runs, rules and
-    /// bridge go too, the bridge if this engine made it; without, they stay for the containers
-    /// that go on.
+    /// bridges go too, those that this engine made; without, they stay for the containers that go on.
     pub fn close(&self, remove: bool) -> Result<()> {
         self.keeper.stop();
-        let Some(default) = self.default.as_ref().filter(|_| remove) else {
+        self.netd.close();
+        let lives = self.lives();
+        let bridges: Vec<_> = lives
+            .iter()
+            .filter_map(|live| Some(live.wiring().as_ref()?.bridge.clone()))
+            .collect();
+        if !remove || bridges.is_empty() {
             return Ok(());
-        };
-        self.wait_for_wires()?;
-        if self.config.firewall {
-            commit::remove(&self.config.owner())?;
         }
-        bridge::remove(&mut self.host(), &default.wiring.bridge)
+        self.wait_for_wires()?;
+        self.firewall.remove()?;
+        bridges
+            .iter()
+            .try_for_each(|bridge| bridge::remove(&mut self.host(), bridge))
     }
 
     /// Waits until the wires of the namespaces that were closed last are gone too, as far as
@@ -314,7 +373,13 @@ impl Networks {
     }
 }
 
-fn open_bridge(host: &mut Talk, config: &Config, name: &str) -> Result<DefaultBridge> {
+/// Makes the default bridge, and its record tell what it is.
+fn open_default(
+    host: &mut Talk,
+    config: &Config,
+    name: &str,
+    record: &mut NetworkRecord,
+) -> Result<Wiring> {
     let alias = config.bridge_alias();
     let wanted = BridgeConfig {
         name,
@@ -323,18 +388,30 @@ fn open_bridge(host: &mut Talk, config: &Config, name: &str) -> Result<DefaultBr
         alias: &alias,
     };
     let bridge = bridge::ensure(host, &wanted)?;
-    if config.firewall {
-        let network = Nat {
-            bridge: &bridge.name,
-            subnet: bridge.gateway,
-        };
-        commit::ensure(&rules::ruleset(&config.owner(), &[network]))?;
-    }
-    let ledger = Arc::new(Ledger::new("bridge", bridge.gateway));
-    let wiring = Wiring {
+    record.subnet = Some(Subnet {
+        subnet: bridge.gateway.network(),
+        range: None,
+        gateway: bridge.gateway.address(),
+        gateway_told: true,
+        chosen: false,
+        auxiliary: BTreeMap::new(),
+    });
+    let mtu = config.mtu.to_string();
+    let options = [
+        ("com.docker.network.bridge.default_bridge", "true"),
+        ("com.docker.network.bridge.enable_icc", "true"),
+        ("com.docker.network.bridge.enable_ip_masquerade", "true"),
+        ("com.docker.network.bridge.host_binding_ipv4", "0.0.0.0"),
+        ("com.docker.network.bridge.name", name),
+        ("com.docker.network.driver.mtu", &mtu),
+    ];
+    record.options = options
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+    Ok(Wiring {
         bridge,
         mtu: config.mtu,
         alias: config.prepared_alias(),
-    };
-    Ok(DefaultBridge { wiring, ledger })
+        together: true,
+    })
 }

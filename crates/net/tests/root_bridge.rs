@@ -7,6 +7,7 @@
     reason = "all of it is a test"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -14,7 +15,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use meta::Meta;
-use net::{Config, EndpointRecord, Error, Networks, Publication};
+use net::netd::NetdSetup;
+use net::{
+    Config, Driver, EndpointRecord, EndpointRequest, Error, NetworkRecord, Networks, Publication,
+    Running,
+};
 use sys::namespace::{self, NETWORK};
 use types::id::ContainerId;
 use types::port::Protocol;
@@ -50,9 +55,9 @@ impl Records {
     fn attach(&self, networks: &Networks, container: u8) -> (EndpointRecord, OwnedFd) {
         let planned = self
             .0
-            .write(|txn| networks.plan_endpoint(txn, id(container)));
+            .write(|txn| networks.plan_endpoint(txn, &request(id(container))));
         let endpoint = planned.unwrap();
-        let netns = networks.attach(&endpoint).unwrap();
+        let netns = networks.attach(std::slice::from_ref(&endpoint)).unwrap();
         (endpoint, netns)
     }
 
@@ -69,6 +74,62 @@ impl Drop for Records {
 
 fn id(byte: u8) -> ContainerId {
     format!("{byte:02x}").repeat(32).parse().unwrap()
+}
+
+/// What the default bridge is on record as.
+fn bridge() -> NetworkRecord {
+    NetworkRecord {
+        id: "b".repeat(64),
+        name: "bridge".into(),
+        created_ns: 0,
+        driver: Driver::Bridge,
+        subnet: None,
+        internal: false,
+        attachable: false,
+        options: BTreeMap::new(),
+        ipam_options: BTreeMap::new(),
+        labels: BTreeMap::new(),
+    }
+}
+
+fn open(config: Config) -> Result<Networks, Error> {
+    let netd = NetdSetup {
+        socket: "/nowhere/netd".into(),
+        start: Box::new(|_| Err(std::io::Error::other("not in this test"))),
+    };
+    Networks::open(config, vec![bridge()], netd)
+}
+
+fn request(container: ContainerId) -> EndpointRequest {
+    EndpointRequest {
+        network: bridge().id,
+        container,
+        address: None,
+        mac: None,
+        link: "eth0".into(),
+        priority: 0,
+        names: Vec::new(),
+        settings: Vec::new(),
+    }
+}
+
+/// As a new daemon finds the container of `endpoint`.
+fn running(endpoint: &EndpointRecord, ports: &[Publication]) -> Running {
+    Running {
+        container: endpoint.container,
+        endpoints: vec![endpoint.clone()],
+        ports: ports.to_vec(),
+        names: None,
+    }
+}
+
+fn detach(networks: &Networks, endpoint: &EndpointRecord, netns: OwnedFd) {
+    let container = endpoint.container;
+    networks.detach(container, std::slice::from_ref(endpoint), &[], Some(netns));
+}
+
+fn gateway(endpoint: &EndpointRecord) -> Ipv4Addr {
+    endpoint.gateway.unwrap()
 }
 
 fn config(engine: &str, bridge: &str, bip: Option<&str>, firewall: bool) -> Config {
@@ -130,9 +191,8 @@ fn root_containers_reach_each_other_and_the_world_but_the_world_not_them() {
     inside(None, || {
         let records = Records::new("reach");
         let world_records = Records::new("reach-world");
-        let networks = Networks::open(config("", "wharf0", Some("10.99.0.1/24"), true)).unwrap();
-        let world =
-            Networks::open(config("world", "wan0", Some("198.51.100.1/24"), false)).unwrap();
+        let networks = open(config("", "wharf0", Some("10.99.0.1/24"), true)).unwrap();
+        let world = open(config("world", "wan0", Some("198.51.100.1/24"), false)).unwrap();
         let (one, one_ns) = records.attach(&networks, 1);
         let (two, two_ns) = records.attach(&networks, 2);
         let (outside, outside_ns) = world_records.attach(&world, 3);
@@ -158,7 +218,7 @@ fn root_containers_reach_each_other_and_the_world_but_the_world_not_them() {
         // The same way is open when no rules are wanted, so the silence above was the rules'.
         networks.close(false).unwrap();
         drop(networks);
-        let remove = Networks::open(config("", "wharf0", None, true)).unwrap();
+        let remove = open(config("", "wharf0", None, true)).unwrap();
         remove.close(true).unwrap();
         let direct = datagram(&outside_ns, &one_ns, one.address.address(), PATIENCE);
         assert_eq!(
@@ -173,7 +233,7 @@ fn root_containers_reach_each_other_and_the_world_but_the_world_not_them() {
 fn root_container_sees_eth0_with_its_address_and_no_ipv6() {
     inside(None, || {
         let records = Records::new("eth0");
-        let networks = Networks::open(config("", "wharf0", Some("10.98.0.1/16"), true)).unwrap();
+        let networks = open(config("", "wharf0", Some("10.98.0.1/16"), true)).unwrap();
         let (endpoint, netns) = records.attach(&networks, 1);
         inside(Some(&netns), || {
             assert_eq!(links(), ["lo", "eth0"]);
@@ -193,7 +253,7 @@ fn root_container_sees_eth0_with_its_address_and_no_ipv6() {
         });
         // The gateway answers: the host itself.
         let host = namespace::open("/proc/thread-self/ns/net".as_ref()).unwrap();
-        let seen = datagram(&netns, &host, endpoint.gateway, PATIENCE).unwrap();
+        let seen = datagram(&netns, &host, gateway(&endpoint), PATIENCE).unwrap();
         assert_eq!(seen.ip(), endpoint.address.address());
     });
 }
@@ -203,7 +263,7 @@ fn root_nothing_is_left_after_detach_and_close() {
     inside(None, || {
         let records = Records::new("left");
         let before = links();
-        let networks = Networks::open(config("e1", "br-left", None, true)).unwrap();
+        let networks = open(config("e1", "br-left", None, true)).unwrap();
         let pool = networks.bridge_address().unwrap();
         assert_eq!(pool.length(), 16, "{pool}");
         let taken: Vec<_> = (0..5)
@@ -211,7 +271,7 @@ fn root_nothing_is_left_after_detach_and_close() {
             .collect();
         assert_eq!(networks.counts().unwrap().wires, 5);
         for (endpoint, netns) in taken {
-            networks.detach(&endpoint, Some(netns));
+            detach(&networks, &endpoint, netns);
             records.release(&networks, &endpoint);
         }
         wait_for("wires fall with their namespaces", || {
@@ -219,15 +279,15 @@ fn root_nothing_is_left_after_detach_and_close() {
         });
         // A restart: the old wire of a container falls while its new one works.
         let (old, old_ns) = records.attach(&networks, 9);
-        networks.detach(&old, Some(old_ns));
+        detach(&networks, &old, old_ns);
         records.release(&networks, &old);
         let (again, netns) = records.attach(&networks, 9);
         wait_for("the old wire falls", || {
             networks.counts().unwrap().retiring == 0
         });
         let host = namespace::open("/proc/thread-self/ns/net".as_ref()).unwrap();
-        assert!(datagram(&netns, &host, again.gateway, PATIENCE).is_some());
-        networks.detach(&again, Some(netns));
+        assert!(datagram(&netns, &host, gateway(&again), PATIENCE).is_some());
+        detach(&networks, &again, netns);
         records.release(&networks, &again);
         wait_for("all wires fall", || networks.counts().unwrap().wires == 0);
         let (again, netns) = records.attach(&networks, 9);
@@ -235,7 +295,7 @@ fn root_nothing_is_left_after_detach_and_close() {
             again.address.address(),
             Ipv4Addr::from_bits(pool.address().to_bits() + 1)
         );
-        networks.detach(&again, Some(netns));
+        detach(&networks, &again, netns);
         records.release(&networks, &again);
         assert!(
             networks
@@ -256,15 +316,18 @@ fn root_nothing_is_left_after_detach_and_close() {
 fn root_next_daemon_adopts_bridge_and_wires() {
     inside(None, || {
         let records = Records::new("adopt");
-        let first = Networks::open(config("", "wharf0", Some("10.97.0.1/24"), true)).unwrap();
+        let first = open(config("", "wharf0", Some("10.97.0.1/24"), true)).unwrap();
         let (kept, kept_ns) = records.attach(&first, 1);
         let (lost, lost_ns) = records.attach(&first, 2);
         // Killed: nothing is closed in order. The lost container's namespace is held by others.
         first.close(false).unwrap();
         drop(first);
-        let next = Networks::open(config("", "wharf0", None, true)).unwrap();
+        let next = open(config("", "wharf0", None, true)).unwrap();
         assert_eq!(next.bridge_address().unwrap().to_string(), "10.97.0.1/24");
-        let gone = records.0.write(|txn| next.repair(txn, &[id(1)])).unwrap();
+        let gone = records
+            .0
+            .write(|txn| next.repair(txn, &[running(&kept, &[])]))
+            .unwrap();
         assert_eq!(gone, [lost]);
         wait_for("the lost wire is removed", || {
             next.counts().unwrap().wires == 1
@@ -281,15 +344,15 @@ fn root_next_daemon_adopts_bridge_and_wires() {
 fn root_foreign_bridges_are_used_but_not_changed() {
     inside(None, || {
         let records = Records::new("foreign");
-        let owner = Networks::open(config("owner", "shared0", Some("10.96.0.1/24"), true)).unwrap();
-        let guest = Networks::open(config("guest", "shared0", None, true)).unwrap();
+        let owner = open(config("owner", "shared0", Some("10.96.0.1/24"), true)).unwrap();
+        let guest = open(config("guest", "shared0", None, true)).unwrap();
         assert_eq!(guest.bridge_address(), owner.bridge_address());
-        let refused = Networks::open(config("guest", "shared0", Some("10.95.0.1/24"), true));
+        let refused = open(config("guest", "shared0", Some("10.95.0.1/24"), true));
         assert!(
             matches!(refused, Err(Error::BridgeAddress { .. })),
             "{refused:?}"
         );
-        let refused = Networks::open(config("guest", "lo", None, true));
+        let refused = open(config("guest", "lo", None, true));
         assert!(
             matches!(refused, Err(Error::NotABridge { .. })),
             "{refused:?}"
@@ -316,23 +379,28 @@ fn root_foreign_bridges_are_used_but_not_changed() {
 fn root_addresses_run_out_with_docker_s_words() {
     inside(None, || {
         let records = Records::new("full");
-        let networks = Networks::open(config("", "wharf0", Some("10.94.0.1/29"), false)).unwrap();
+        let networks = open(config("", "wharf0", Some("10.94.0.1/29"), false)).unwrap();
         let taken: Vec<_> = (0..5)
             .map(|number| records.attach(&networks, number))
             .collect();
         let full = records
             .0
-            .write(|txn| networks.plan_endpoint(txn, id(9)))
+            .write(|txn| networks.plan_endpoint(txn, &request(id(9))))
             .unwrap_err();
         assert_eq!(
             full.to_string(),
-            "no available IPv4 addresses on network bridge (10.94.0.0/29)"
+            format!(
+                "no available IPv4 addresses on this network's address pools: bridge ({})",
+                bridge().id
+            )
         );
         let (endpoint, netns) = taken.into_iter().nth(2).unwrap();
-        networks.detach(&endpoint, Some(netns));
+        detach(&networks, &endpoint, netns);
         records.release(&networks, &endpoint);
         wait_for("the address is free again", || {
-            let planned = records.0.write(|txn| networks.plan_endpoint(txn, id(9)));
+            let planned = records
+                .0
+                .write(|txn| networks.plan_endpoint(txn, &request(id(9))));
             planned.is_ok_and(|again| again.address == endpoint.address)
         });
     });
@@ -342,7 +410,7 @@ fn root_addresses_run_out_with_docker_s_words() {
 fn root_a_failed_attach_leaves_nothing() {
     inside(None, || {
         let records = Records::new("failed");
-        let networks = Networks::open(config("", "wharf0", Some("10.93.0.1/24"), true)).unwrap();
+        let networks = open(config("", "wharf0", Some("10.93.0.1/24"), true)).unwrap();
         wait_for("the pool is full", || {
             networks.counts().unwrap().prepared == 4
         });
@@ -354,8 +422,8 @@ fn root_a_failed_attach_leaves_nothing() {
         let mut wrong = endpoint.clone();
         wrong.container = id(2);
         // A gateway outside of the network: the kernel refuses the route, the last effect.
-        wrong.gateway = Ipv4Addr::new(203, 0, 113, 1);
-        let refused = networks.attach(&wrong).unwrap_err().to_string();
+        wrong.gateway = Some(Ipv4Addr::new(203, 0, 113, 1));
+        let refused = networks.attach(&[wrong]).unwrap_err().to_string();
         assert!(
             refused.starts_with("make default route to 203.0.113.1: "),
             "{refused}"
@@ -382,24 +450,21 @@ struct Published {
 
 fn publish_scene(name: &str) -> Published {
     let machine = Ipv4Addr::new(198, 51, 100, 1);
-    let port = |host_address, host_port, protocol| Publication {
+    let port = |host_address: Ipv4Addr, host_port, protocol| Publication {
         protocol,
-        host_address,
+        host_address: host_address.into(),
         host_port,
         container_port: 7,
     };
     let world = config("world", "wan0", Some("198.51.100.1/24"), false);
     Published {
         records: Records::new(name),
-        networks: Networks::open(config("", "wharf0", Some("10.92.0.1/24"), true)).unwrap(),
-        world: (
-            Networks::open(world).unwrap(),
-            Records::new(&format!("{name}-world")),
-        ),
+        networks: open(config("", "wharf0", Some("10.92.0.1/24"), true)).unwrap(),
+        world: (open(world).unwrap(), Records::new(&format!("{name}-world"))),
         ports: [
-            port(None, 8080, Protocol::Udp),
-            port(Some(machine), 8081, Protocol::Udp),
-            port(None, 8080, Protocol::Tcp),
+            port(Ipv4Addr::UNSPECIFIED, 8080, Protocol::Udp),
+            port(machine, 8081, Protocol::Udp),
+            port(Ipv4Addr::UNSPECIFIED, 8080, Protocol::Tcp),
         ],
         machine,
     }
@@ -430,16 +495,20 @@ fn root_a_published_port_leads_to_its_container_from_everywhere() {
                 "the world keeps its address"
             );
             let seen = datagram_by(&two_ns, &one_ns, by, PATIENCE).unwrap();
-            assert_eq!(seen.ip(), one.gateway, "a neighbour comes by this machine");
+            assert_eq!(
+                seen.ip(),
+                gateway(&one),
+                "a neighbour comes by this machine"
+            );
             let seen = datagram_by(&host, &one_ns, by, PATIENCE).unwrap();
             assert_eq!(seen.ip(), machine);
         }
-        let by = (one.gateway, 8080);
+        let by = (gateway(&one), 8080);
         assert!(
             datagram_by(&two_ns, &one_ns, by, PATIENCE).is_some(),
             "all addresses"
         );
-        let by = (one.gateway, 8081);
+        let by = (gateway(&one), 8081);
         assert_eq!(
             datagram_by(&two_ns, &one_ns, by, SILENCE),
             None,
@@ -494,7 +563,7 @@ fn root_ports_are_published_all_or_none_and_withdrawn() {
         // The next daemon withdraws the ports of who is gone, and leaves the others alone.
         records
             .0
-            .write(|txn| networks.repair(txn, &[id(2)]))
+            .write(|txn| networks.repair(txn, &[running(&two, &ports[1..2])]))
             .unwrap();
         assert!(datagram_by(&outside_ns, &two_ns, by, PATIENCE).is_some());
         let by = (machine, 8080);

@@ -17,6 +17,7 @@ pub mod error;
 pub mod failpoint;
 pub mod fd;
 pub mod fifo;
+pub mod inet;
 pub mod inotify;
 pub mod lsm;
 pub mod memory;

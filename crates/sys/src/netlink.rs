@@ -76,6 +76,15 @@ impl Socket {
         Ok(Self(fd))
     }
 
+    /// Hears what the kernel tells everybody of a group, numbered from 1. It needs a name of its own
+    /// for that, or it is taken for the one who must not hear.
+    pub fn join(&self, group: u32) -> Result<()> {
+        failpoint::pass("netlink_join")?;
+        let groups = 1_u32.checked_shl(group.wrapping_sub(1)).unwrap_or(0);
+        let address = rustix::net::netlink::SocketAddrNetlink::new(0, groups);
+        rustix::net::bind(&self.0, &address).map_err(|errno| Error::new("netlink_join", errno))
+    }
+
     /// Sends one datagram of one or more messages to the kernel.
     pub fn send(&self, messages: &[u8]) -> Result<()> {
         failpoint::pass("netlink_send")?;

@@ -152,6 +152,11 @@ impl Engine {
         &self.temp
     }
 
+    /// Returns how our daemon is started.
+    pub fn manner(&self) -> &Manner {
+        &self.manner
+    }
+
     /// Returns where the engine listens.
     pub fn socket(&self) -> &Path {
         &self.socket

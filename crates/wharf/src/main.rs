@@ -16,6 +16,15 @@ const NOOP: &str = "WHARF_NOOP";
 /// Where a shim finds the socket to its daemon.
 const SHIM_CONTROL: u8 = 3;
 
+/// Runs a helper with the descriptor that it inherited.
+fn with_control(run: impl FnOnce(std::os::fd::OwnedFd) -> i32) -> i32 {
+    match sys::fd::take_inherited(SHIM_CONTROL) {
+        Ok(control) => run(control),
+        // Somebody called it by hand; there is nobody to tell.
+        Err(_) => 1,
+    }
+}
+
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let called = args.next().unwrap_or_default();
@@ -37,11 +46,11 @@ fn main() -> ExitCode {
     let code = match (name, args.first().and_then(|word| word.to_str())) {
         (engine::SHIM_NAME, _) => {
             arm("shim");
-            match sys::fd::take_inherited(SHIM_CONTROL) {
-                Ok(control) => shim::run(control),
-                // Somebody called it by hand; there is nobody to tell.
-                Err(_) => 1,
-            }
+            with_control(shim::run)
+        }
+        (engine::NETD_NAME, _) => {
+            arm("netd");
+            with_control(engine::netd)
         }
         ("dockerd", _) => {
             arm("daemon");

@@ -11,6 +11,7 @@ mod inspect;
 mod lifecycle;
 mod login;
 mod logs;
+mod network;
 mod prune;
 mod ps;
 pub(crate) mod rows;
@@ -72,7 +73,13 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "inspect" => inspect::any,
         "login" => login::login,
         "logout" => login::logout,
+        "network connect" => network::connect,
+        "network create" => network::create,
+        "network disconnect" => network::disconnect,
         "network inspect" => inspect::networks,
+        "network ls" => network::list,
+        "network prune" => network::prune,
+        "network rm" => network::remove,
         "registry serve" => system::registry_serve,
         "system df" => disk::disk_usage,
         "system events" => events::events,

@@ -6,14 +6,6 @@ use hyper::StatusCode;
 use crate::error::Failure;
 use crate::request::{Request, Result};
 
-pub(crate) async fn network(request: Request) -> Result {
-    if ["none", "host", "bridge"].contains(&request.name.as_str()) {
-        return Err(Failure::not_yet("inspecting a predefined network"));
-    }
-    let sentence = format!("network {} not found", request.name);
-    Err(Failure::new(StatusCode::NOT_FOUND, sentence))
-}
-
 pub(crate) async fn plugin(request: Request) -> Result {
     let sentence = format!("plugin \"{}\" not found", request.name);
     Err(Failure::new(StatusCode::NOT_FOUND, sentence))

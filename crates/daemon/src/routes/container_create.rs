@@ -6,7 +6,7 @@ use engine::container::record::{Config, HealthCheck};
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::create_host;
+use super::{create_host, create_networks};
 use crate::error::Failure;
 use crate::request::{Answer, Request, Result};
 
@@ -46,17 +46,19 @@ pub(crate) async fn create(request: Request) -> Result {
     }
     let host_config = create_host::with_defaults(host_config.unwrap_or_default(), request.version);
     refuse_config(&config)?;
-    check_networks(
+    let attachments = create_networks::attachments(
         &request,
-        &host_config.network_mode,
+        &host_config,
         networking_config.as_ref(),
+        &config.mac_address,
     )?;
     if host_config.uts_mode == "host" && !config.hostname.is_empty() {
         return Err(Failure::bad_request(
             "conflicting options: hostname and the UTS mode",
         ));
     }
-    let host = create_host::host(&host_config)?;
+    let mut host = create_host::host(&host_config)?;
+    host.attachments = attachments;
     let face = serde_json::to_value(Face {
         config: config.clone(),
         host: host_config,
@@ -76,61 +78,6 @@ pub(crate) async fn create(request: Request) -> Result {
         warnings: created.warnings,
     };
     Ok(Answer::json(StatusCode::CREATED, &answer))
-}
-
-/// What can be known of the networks before the container is there.
-fn check_networks(
-    request: &Request,
-    mode: &str,
-    networking: Option<&api::network::NetworkingConfig>,
-) -> Result<()> {
-    if let Some(other) = mode.strip_prefix("container:") {
-        return Err(match request.engine.inspect(other) {
-            Ok(_) => Failure::not_yet("sharing the network of another container"),
-            // No 404: to clients that is an image to be pulled.
-            Err(error) => {
-                Failure::bad_request(format!("joining network namespace of container: {error}"))
-            }
-        });
-    }
-    let none = std::collections::BTreeMap::new();
-    let endpoints = networking
-        .and_then(|config| config.endpoints_config.as_ref())
-        .unwrap_or(&none);
-    let setup = |why: &str| {
-        let sentence = format!("failed to set up container networking: {why}");
-        Err(Failure::bad_request(sentence))
-    };
-    for (name, endpoint) in endpoints {
-        match name.as_str() {
-            "host" if mode != "host" => {
-                return setup(
-                    "cannot connect container to host network - container must be created in host \
-                     network mode",
-                );
-            }
-            "none" if mode != "none" => {
-                return setup(
-                    "container cannot be connected to multiple networks with one of the networks \
-                     in private (none) mode",
-                );
-            }
-            "bridge" | "default" if mode == "none" => {
-                return setup(
-                    "container cannot be connected to multiple networks with one of the networks \
-                     in private (none) mode",
-                );
-            }
-            "default" | "bridge" | "none" | "host"
-                if *endpoint == api::network::EndpointSettings::default() => {}
-            _ => {
-                return Err(Failure::not_yet(
-                    "an endpoint of a user-defined network, or with settings of its own",
-                ));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Returns whether a platform is this machine's.
@@ -172,6 +119,7 @@ fn process(config: api::container::Config) -> Config {
             retries: check.retries,
         }),
         shell: config.shell.map(|words| words.0).unwrap_or_default(),
+        exposed: config.exposed_ports.0,
     }
 }
 
@@ -203,13 +151,10 @@ fn refuse_config(config: &api::container::Config) -> Result<()> {
     if let Some(check) = &config.healthcheck {
         check_health(check)?;
     }
-    for (given, what) in [
-        (!config.mac_address.is_empty(), "a MAC address of one's own"),
-        (
-            config.network_disabled,
-            "NetworkDisabled (use --network none)",
-        ),
-    ] {
+    for (given, what) in [(
+        config.network_disabled,
+        "NetworkDisabled (use --network none)",
+    )] {
         if given {
             return Err(Failure::not_yet(what));
         }

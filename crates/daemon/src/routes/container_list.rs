@@ -7,15 +7,15 @@ use api::container::{
     SummaryHostConfig, SummaryNetworks,
 };
 use api::image::GraphDriver;
-use api::network::{EndpointSettings, NetworkSettings};
 use api::{Filters, Keys, Words};
 use engine::Feeling;
-use engine::container::record::{Log, Network, Record};
+use engine::container::record::{Log, Record};
 use engine::container::state::Status;
 use engine::container::{Snapshot, feeling_word};
 
 use super::container_create::Face;
 use super::event::labels;
+use super::network_view;
 use crate::error::Failure;
 use crate::request::{Answer, Request, Result};
 use crate::time;
@@ -60,7 +60,8 @@ pub(crate) async fn list(request: Request) -> Result {
         .collect();
     let mut rows = Vec::with_capacity(wanted.len());
     for one in wanted {
-        let mut row = summary(one, has_name(one, &images), now_ns);
+        let named = has_name(one, &images);
+        let mut row = summary(&request.engine, one, named, now_ns);
         if query.is_on("size") {
             // One that is removed meanwhile has none.
             (row.size_rw, row.size_root_fs) = size(&request, one).await.unwrap_or_default();
@@ -79,6 +80,7 @@ fn has_name(one: &Snapshot, images: &[engine::ImageRecord]) -> bool {
 
 /// A row of the list with what the container wrote, and what its whole root has.
 pub(super) fn summary_with_size(
+    engine: &engine::Engine,
     one: &Snapshot,
     images: &[engine::ImageRecord],
     (own, all): (u64, u64),
@@ -87,7 +89,7 @@ pub(super) fn summary_with_size(
     ContainerSummary {
         size_rw: number(own),
         size_root_fs: number(all),
-        ..summary(one, has_name(one, images), engine::now_ns())
+        ..summary(engine, one, has_name(one, images), engine::now_ns())
     }
 }
 
@@ -211,7 +213,13 @@ impl Filter {
             && any("is-task", &|value| matches!(value, "0" | "false"))
             && any("isolation", &|value| matches!(value, "" | "default"))
             && any("network", &|value| {
-                value == network_name(&record.host.network)
+                let host = &record.host;
+                value == network_view::mode(&host.network)
+                    || host.attachments.iter().any(|one| one.network == value)
+                    || record
+                        .endpoints
+                        .iter()
+                        .any(|one| one.network.starts_with(value))
             })
             && any("volume", &|value| {
                 let host = &record.host;
@@ -242,9 +250,8 @@ fn name_matches(name: &str, wanted: &str) -> bool {
     }
 }
 
-fn summary(one: &Snapshot, named: bool, now_ns: i64) -> ContainerSummary {
+fn summary(engine: &engine::Engine, one: &Snapshot, named: bool, now_ns: i64) -> ContainerSummary {
     let record = &one.record;
-    let network = network_name(&record.host.network).to_owned();
     ContainerSummary {
         id: record.id.to_string(),
         names: vec![format!("/{}", record.name)],
@@ -256,18 +263,18 @@ fn summary(one: &Snapshot, named: bool, now_ns: i64) -> ContainerSummary {
         image_id: record.image_id.to_string(),
         command: command(&record.config.argv()),
         created: record.created_ns / 1_000_000_000,
-        ports: Vec::new(),
+        ports: network_view::port_list(one),
         size_rw: 0,
         size_root_fs: 0,
         labels: record.config.labels.clone(),
         state: one.state.status.as_str().to_owned(),
         status: status(one, now_ns),
         host_config: SummaryHostConfig {
-            network_mode: network.clone(),
+            network_mode: network_view::mode(&record.host.network),
             annotations: BTreeMap::new(),
         },
         network_settings: SummaryNetworks {
-            networks: BTreeMap::from([(network, endpoint(one))]),
+            networks: network_view::networks(engine, one),
         },
         mounts: mount_points(one),
     }
@@ -342,33 +349,6 @@ fn health(one: &Snapshot) -> Option<Health> {
     })
 }
 
-fn network_name(network: &Network) -> &'static str {
-    match network {
-        Network::None => "none",
-        Network::Host => "host",
-        Network::Bridge => "bridge",
-    }
-}
-
-fn endpoint(one: &Snapshot) -> EndpointSettings {
-    let Some(endpoint) = one
-        .record
-        .endpoint
-        .as_ref()
-        .filter(|_| one.state.status.is_running())
-    else {
-        return EndpointSettings::default();
-    };
-    EndpointSettings {
-        mac_address: endpoint.mac_text(),
-        endpoint_id: endpoint.id.clone(),
-        gateway: endpoint.gateway.to_string(),
-        ip_address: endpoint.address.address().to_string(),
-        ip_prefix_len: i64::from(endpoint.address.length()),
-        ..EndpointSettings::default()
-    }
-}
-
 fn mount_points(one: &Snapshot) -> Vec<MountPoint> {
     let host = &one.record.host;
     let volumes = host.volumes.iter().zip(&one.volumes);
@@ -431,7 +411,7 @@ fn mount_points(one: &Snapshot) -> Vec<MountPoint> {
 
 pub(crate) async fn inspect(request: Request) -> Result {
     let one = request.engine.inspect(&request.name)?;
-    let mut document = document(&one);
+    let mut document = document(&request.engine, &one);
     if request.query.is_on("size") {
         let (own, all) = size(&request, &one).await?;
         (document.size_rw, document.size_root_fs) = (Some(own), Some(all));
@@ -446,7 +426,7 @@ async fn size(request: &Request, one: &Snapshot) -> Result<(i64, i64)> {
     Ok((number(size.written), number(size.root)))
 }
 
-fn document(one: &Snapshot) -> ContainerInspect {
+fn document(engine: &engine::Engine, one: &Snapshot) -> ContainerInspect {
     let record = &one.record;
     let face: Face = serde_json::from_value(record.face.clone()).unwrap_or_default();
     let argv = record.config.argv();
@@ -483,7 +463,7 @@ fn document(one: &Snapshot) -> ContainerInspect {
         mounts: mount_points(one),
         config: config(record, face.config),
         host_config: host_config(record, face.host),
-        network_settings: network_settings(one),
+        network_settings: network_view::settings(engine, one),
         ..ContainerInspect::default()
     }
 }
@@ -493,7 +473,7 @@ fn host_config(
     record: &Record,
     mut host: api::host_config::HostConfig,
 ) -> api::host_config::HostConfig {
-    network_name(&record.host.network).clone_into(&mut host.network_mode);
+    host.network_mode = network_view::mode(&record.host.network);
     host
 }
 
@@ -548,25 +528,6 @@ fn state(one: &Snapshot) -> State {
         started_at: time::or_zero(state.started_ns),
         finished_at: time::or_zero(state.finished_ns),
         health: health(one),
-    }
-}
-
-fn network_settings(one: &Snapshot) -> NetworkSettings {
-    let name = network_name(&one.record.host.network);
-    let endpoint = endpoint(one);
-    let top = if name == "bridge" {
-        endpoint.clone()
-    } else {
-        EndpointSettings::default()
-    };
-    NetworkSettings {
-        endpoint_id: top.endpoint_id,
-        gateway: top.gateway,
-        ip_address: top.ip_address,
-        ip_prefix_len: top.ip_prefix_len,
-        mac_address: top.mac_address,
-        networks: BTreeMap::from([(name.to_owned(), endpoint)]),
-        ..NetworkSettings::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use api::ApiVersion;
 use api::host_config::HostConfig;
-use engine::container::record::{Host, Network};
+use engine::container::record::Host;
 use engine::container::{MASKED_PATHS, READONLY_PATHS, capability_name};
 use types::oci::runtime::Rlimit;
 use types::restart_policy::Rule;
@@ -83,7 +83,9 @@ pub(super) fn host(given: &HostConfig) -> Result<Host> {
         binds: binds(given)?,
         volumes: volumes(given)?,
         volumes_from: given.volumes_from.clone().unwrap_or_default(),
-        network: network(&given.network_mode)?,
+        network: super::create_networks::network(&given.network_mode),
+        ports: super::create_networks::ports(given)?,
+        publish_all: given.publish_all_ports,
         log: log(&given.log_config)?,
         auto_remove: given.auto_remove,
         restart,
@@ -137,10 +139,6 @@ fn ipc(mode: &str) -> Result<bool> {
 fn refuse(given: &HostConfig) -> Result<()> {
     let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let resources = &given.resources;
-    let ports = given
-        .port_bindings
-        .as_ref()
-        .is_some_and(|ports| !ports.is_empty());
     let blkio = resources.blkio_weight != 0
         || resources
             .blkio_weight_device
@@ -155,11 +153,6 @@ fn refuse(given: &HostConfig) -> Result<()> {
         .iter()
         .any(|list| list.as_ref().is_some_and(|list| !list.is_empty()));
     for (present, what) in [
-        (
-            ports || given.publish_all_ports,
-            "publishing ports (-p, -P)",
-        ),
-        (some(&given.links), "--link"),
         (!given.annotations.is_empty(), "annotations"),
         (
             !given.cgroup.is_empty(),
@@ -226,22 +219,6 @@ fn refuse_foreign(given: &HostConfig) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-fn network(mode: &str) -> Result<Network> {
-    match mode {
-        "bridge" => Ok(Network::Bridge),
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        _ if mode.starts_with("container:") => {
-            Err(Failure::not_yet("sharing the network of another container"))
-        }
-        // There are no user-defined networks yet, so there is none of that name.
-        // No 404: to clients that is an image to be pulled.
-        _ => Err(Failure::bad_request(format!(
-            "failed to set up container networking: network {mode} not found"
-        ))),
-    }
 }
 
 fn capabilities(given: Option<&api::Words>, what: &str) -> Result<Vec<String>> {

@@ -175,7 +175,7 @@ async fn containers_in_use(request: &Request) -> Result<Vec<ContainerSummary>> {
     let mut rows = Vec::new();
     for one in request.engine.list() {
         let size = request.engine.space_of(&one).await;
-        rows.push(summary_with_size(&one, &images, size));
+        rows.push(summary_with_size(&request.engine, &one, &images, size));
     }
     Ok(rows)
 }

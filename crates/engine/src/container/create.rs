@@ -75,6 +75,7 @@ impl Engine {
         if host.network == Network::Bridge && self.config().bridge == Bridge::None {
             host.network = Network::None;
         }
+        let warnings = self.settle_networks(&mut config, &mut host)?;
         let wanted = self.plan_volumes(&mut config, &mut host, &image.config, created_ns)?;
         self.plan_images(&mut host)?;
         check_sources(&host)?;
@@ -84,6 +85,7 @@ impl Engine {
             return Err(name_conflict(&name, owner));
         }
         if config.hostname.is_empty() && !host.uts_host {
+            // The one whose network it shares has a name for both.
             config.hostname = if host.network == Network::Host {
                 // The host's network has the host's name.
                 super::world::host_name()
@@ -100,7 +102,8 @@ impl Engine {
             config,
             host,
             snapshot,
-            endpoint: None,
+            endpoints: Vec::new(),
+            ports: Vec::new(),
             face,
         };
         if let Err(error) = self.commit_new(&record, &wanted) {
@@ -113,7 +116,7 @@ impl Engine {
         }
         let cell = Cell::new(record, State::created());
         self.cells_mut(|cells| cells.insert(name, std::sync::Arc::clone(&cell)));
-        Ok((cell, Vec::new()))
+        Ok((cell, warnings))
     }
 
     /// Writes the rows of a container and of the volumes that come with it, and fills those.
@@ -247,6 +250,9 @@ fn merge(config: &mut Config, image: &ImageConfig) {
             .entry(label.clone())
             .or_insert_with(|| value.clone());
     }
+    config
+        .exposed
+        .extend(defaults.exposed_ports.keys().cloned());
     // An empty list is how a client says "none": `--entrypoint ""` comes as [""].
     let cleared = config
         .entrypoint

@@ -1,6 +1,7 @@
 //! Containers: one file per verb.
 
 pub(crate) mod attach;
+pub(crate) mod attachment;
 pub(crate) mod cell;
 mod copy;
 pub(crate) mod create;
@@ -9,7 +10,8 @@ mod files;
 mod health;
 pub(crate) mod list;
 mod logs;
-mod network;
+pub(crate) mod network;
+mod network_files;
 pub mod record;
 mod remove;
 mod restart;

@@ -30,9 +30,12 @@ pub struct Record {
     pub host: Host,
     /// Its writable layer.
     pub snapshot: image::Snapshot,
-    /// Its place in the default bridge, while it has one.
+    /// Its places in networks, while it runs.
     #[serde(default)]
-    pub endpoint: Option<net::EndpointRecord>,
+    pub endpoints: Vec<net::EndpointRecord>,
+    /// The ports of this machine that lead to it, while it runs.
+    #[serde(default)]
+    pub ports: Vec<net::Publication>,
     /// The documents of the face that made it, for a faithful inspect; the engine never reads them.
     pub face: serde_json::Value,
 }
@@ -71,6 +74,8 @@ pub struct Config {
     pub stop_timeout_s: Option<i64>,
     /// Where volumes are, whatever they are.
     pub volumes: Vec<String>,
+    /// Ports at which it listens, as it says: `80/tcp`.
+    pub exposed: std::collections::BTreeSet<String>,
     /// How it is asked how it feels.
     pub health: Option<HealthCheck>,
     /// What runs a command that is one text; empty: `/bin/sh -c`.
@@ -121,6 +126,12 @@ pub struct Host {
     pub volumes_from: Vec<String>,
     /// Its network.
     pub network: Network,
+    /// The networks to which it is connected when it runs, the first is that of `network`.
+    pub attachments: Vec<Attachment>,
+    /// Ports of this machine that shall lead to it.
+    pub ports: Vec<net::PortRequest>,
+    /// Every port at which it listens shall be one of this machine.
+    pub publish_all: bool,
     /// Where output goes.
     pub log: Log,
     /// Remove it when it ends.
@@ -217,6 +228,30 @@ pub enum Network {
     /// The default bridge.
     #[default]
     Bridge,
+    /// One of the user's, by name.
+    Named(String),
+    /// That of another container, as it was typed at first, then its id.
+    Container(String),
+}
+
+/// A network to which a container is connected, and what is wished there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attachment {
+    /// The network's name, or its id as it was typed.
+    pub network: String,
+    /// What the container is called there, beside its name.
+    pub aliases: Vec<String>,
+    /// What it calls others there: `name:alias`.
+    pub links: Vec<String>,
+    /// An address of the user's choice.
+    pub address: Option<std::net::Ipv4Addr>,
+    /// A hardware address of the user's choice.
+    pub mac: Option<[u8; 6]>,
+    /// The driver's options.
+    pub options: BTreeMap<String, String>,
+    /// The highest one's gateway is the container's.
+    pub priority: i64,
 }
 
 /// Where output goes.

@@ -143,7 +143,7 @@ impl Engine {
                 txn.delete(&NAMES, &name)?;
             }
         }
-        if let Some(endpoint) = &record.endpoint {
+        for endpoint in &record.endpoints {
             self.networks()
                 .release(txn, endpoint)
                 .map_err(|e| Error::internal("giving an address back", e))?;
@@ -204,6 +204,7 @@ impl Engine {
         .await?;
         cell.change_record(|record| record.name.clone_from(&new));
         self.cells_mut(|cells| cells.rename(cell.id, new));
+        self.rename_on_networks(&cell).await?;
         self.container_event(&cell, "rename", &[("oldName", &format!("/{old}"))]);
         Ok(())
     }

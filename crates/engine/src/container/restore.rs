@@ -90,15 +90,25 @@ impl Engine {
             .collect()
     }
 
-    /// Brings the wires of what runs back, and forgets the addresses of what does not.
+    /// Brings the wires, ports and names of what runs back, and forgets the addresses of what does
+    /// not.
     fn repair_network(&self) -> Result<()> {
-        let running = self.running();
+        let running: Vec<_> = self
+            .cells(crate::names::Cells::all)
+            .iter()
+            .filter(|cell| cell.state().status.is_running())
+            .map(|cell| self.as_running(cell))
+            .collect();
         self.meta().write(|txn| {
             self.networks()
                 .repair(txn, &running)
                 .map(drop)
                 .map_err(|e| Error::internal("repairing the network", e))
-        })
+        })?;
+        if let Err(error) = self.networks().adopt(running) {
+            tracing::warn!(%error, "loopback ports and names do not work");
+        }
+        Ok(())
     }
 
     fn read_records(&self) -> Result<Vec<(Record, State)>> {

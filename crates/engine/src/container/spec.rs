@@ -90,7 +90,10 @@ pub(crate) struct Facts {
     pub(crate) home: String,
     /// Path of the cgroup below each hierarchy's root.
     pub(crate) cgroups_path: String,
-    /// The container's directory on the host (hosts, hostname, resolv.conf).
+    /// Where hosts, hostname and resolv.conf are on the host: its own directory, or that of the
+    /// container whose network it shares.
+    pub(crate) files: String,
+    /// The container's directory on the host.
     pub(crate) dir: String,
     /// What shows the container its volumes.
     pub(crate) volumes: Vec<SpecMount>,
@@ -297,7 +300,7 @@ fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
             all.push(SpecMount {
                 destination: target.to_owned(),
                 kind: "bind".to_owned(),
-                source: format!("{}/{name}", facts.dir),
+                source: format!("{}/{name}", facts.files),
                 options: vec!["rbind".to_owned(), "rprivate".to_owned()],
                 ..SpecMount::default()
             });

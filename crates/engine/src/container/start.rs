@@ -198,6 +198,7 @@ impl Engine {
     ) -> Result<(protocol::Create, Option<OwnedFd>)> {
         let volumes = self.show_volumes(cell, record).await?;
         let netns = self.attach_network(cell, record).await?;
+        self.announce_networks(cell, "connect");
         let engine = self.clone();
         // As it is now: the network has put its endpoint in.
         let record = cell.record();
@@ -256,6 +257,7 @@ impl Engine {
             home: user.home,
             user: user.user,
             cgroups_path: self.cgroups_path(record.id),
+            files: self.network_files(record).display().to_string(),
             dir: dir.display().to_string(),
             volumes,
             devices: if record.host.privileged {
@@ -293,8 +295,11 @@ impl Engine {
         let message = error.to_string();
         let (code, appended) = start_failure(&message);
         let message = format!("{message}{appended}");
-        let endpoint = self.detach_network(cell);
-        self.release_endpoint(cell, endpoint);
+        if !cell.record().endpoints.is_empty() {
+            self.announce_networks(cell, "disconnect");
+        }
+        let endpoints = self.detach_network(cell);
+        self.release_endpoints(cell, endpoints);
         self.volumes_unmounted(cell).await;
         // Who attached before the start sees the end of its stream.
         cell.early
@@ -405,6 +410,7 @@ impl Engine {
         }
         let since = Instant::now();
         let state = before.exited(exit);
+        self.announce_networks(cell, "disconnect");
         if cell.record().host.auto_remove {
             cell.set_state(state);
             self.volumes_unmounted(cell).await;
@@ -420,12 +426,12 @@ impl Engine {
             tracing::error!(%error, id = %cell.id, "recording an end");
         }
         // Before it may be started again: what is let go is this life's.
-        let (endpoint, shim) = (self.detach_network(cell), cell.take_shim());
+        let (endpoints, shim) = (self.detach_network(cell), cell.take_shim());
         self.volumes_unmounted(cell).await;
         cell.set_state(state);
         self.die_event(cell, &before, exit);
         self.clock().note("end: record", cell.id, since);
-        self.release_endpoint(cell, endpoint);
+        self.release_endpoints(cell, endpoints);
         dismiss(shim).await;
     }
 

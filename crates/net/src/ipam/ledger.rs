@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use types::id::ContainerId;
 
 use super::{Prefix, pool};
+use crate::record::{NetworkRecord, Subnet};
 use crate::{Error, Result};
 
 /// Endpoints by `NETWORK/ADDRESS`.
@@ -25,14 +26,45 @@ pub struct EndpointRecord {
     pub id: String,
     /// Whose it is.
     pub container: ContainerId,
-    /// Name of the network: `bridge`.
+    /// Id of the network.
     pub network: String,
+    /// Its name.
+    pub network_name: String,
     /// The container's address and the length of the network.
     pub address: Prefix,
-    /// Where its default route leads.
-    pub gateway: Ipv4Addr,
+    /// Where its default route may lead.
+    pub gateway: Option<Ipv4Addr>,
     /// Hardware address of its interface.
     pub mac: [u8; 6],
+    /// Its interface.
+    pub link: String,
+    /// The highest one's gateway is the container's.
+    pub priority: i64,
+    /// What the container is called on this network; the first is its name.
+    pub names: Vec<String>,
+    /// Kernel settings of its interface, `ipv4/conf/eth0/x` and value.
+    pub settings: Vec<(String, String)>,
+}
+
+/// What is wished of an endpoint.
+#[derive(Clone, Debug)]
+pub struct EndpointRequest {
+    /// Id of the network.
+    pub network: String,
+    /// Whose it is.
+    pub container: ContainerId,
+    /// An address of the user's choice.
+    pub address: Option<Ipv4Addr>,
+    /// A hardware address of the user's choice.
+    pub mac: Option<[u8; 6]>,
+    /// Its interface.
+    pub link: String,
+    /// The highest one's gateway is the container's.
+    pub priority: i64,
+    /// What the container is called on this network.
+    pub names: Vec<String>,
+    /// Kernel settings of its interface.
+    pub settings: Vec<(String, String)>,
 }
 
 impl EndpointRecord {
@@ -46,6 +78,15 @@ impl EndpointRecord {
     }
 }
 
+/// Returns the endpoint whose gateway is the container's: that of the highest priority, then of the
+/// first name (network reference §2.1).
+pub fn gateway_of(endpoints: &[EndpointRecord]) -> Option<&EndpointRecord> {
+    endpoints
+        .iter()
+        .filter(|endpoint| endpoint.gateway.is_some())
+        .min_by_key(|endpoint| (-endpoint.priority, endpoint.network_name.as_str()))
+}
+
 fn key(network: &str, address: Ipv4Addr) -> String {
     format!("{network}/{address}")
 }
@@ -54,8 +95,9 @@ fn key(network: &str, address: Ipv4Addr) -> String {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     network: String,
-    /// The gateway's address with the length of the network.
-    gateway: Prefix,
+    name: String,
+    internal: bool,
+    subnet: Subnet,
     memory: Mutex<Memory>,
 }
 
@@ -68,52 +110,75 @@ struct Memory {
 }
 
 impl Ledger {
-    pub(crate) fn new(network: &str, gateway: Prefix) -> Self {
+    pub(crate) fn new(network: &NetworkRecord, subnet: Subnet) -> Self {
         let memory = Memory {
             hint: Ipv4Addr::UNSPECIFIED,
             lingering: BTreeSet::new(),
         };
         Self {
-            network: network.to_owned(),
-            gateway,
+            network: network.id.clone(),
+            name: network.name.clone(),
+            internal: network.internal,
+            subnet,
             memory: Mutex::new(memory),
         }
     }
 
-    /// Takes the first free address for `container`.
+    /// Takes the address that is asked for, or the first free one.
     pub(crate) fn allocate(
         &self,
         txn: &Txn<'_>,
-        container: ContainerId,
+        request: &EndpointRequest,
         id: String,
     ) -> Result<EndpointRecord> {
         let mut memory = self.memory();
-        let gateway = self.gateway.address();
+        let address = match request.address {
+            Some(address) => self.claim(txn, address)?,
+            None => self.search(txn, &memory)?,
+        };
+        let record = EndpointRecord {
+            id,
+            container: request.container,
+            network: self.network.clone(),
+            network_name: self.name.clone(),
+            address: self.subnet.subnet.with_address(address),
+            gateway: (!self.internal).then_some(self.subnet.gateway),
+            mac: request.mac.unwrap_or_else(|| pool::mac(address)),
+            link: request.link.clone(),
+            priority: request.priority,
+            names: request.names.clone(),
+            settings: request.settings.clone(),
+        };
+        txn.put(&ENDPOINTS, &record.key(), &record)?;
+        if request.address.is_none() {
+            memory.hint = address;
+        }
+        Ok(record)
+    }
+
+    /// One that lingers is given to who asks for just that: it is the same container, started again.
+    fn claim(&self, txn: &Txn<'_>, address: Ipv4Addr) -> Result<Ipv4Addr> {
+        let taken = txn.get(&ENDPOINTS, &key(&self.network, address))?.is_some();
+        if taken || address == self.subnet.gateway {
+            return Err(Error::AddressTaken);
+        }
+        Ok(address)
+    }
+
+    fn search(&self, txn: &Txn<'_>, memory: &Memory) -> Result<Ipv4Addr> {
         // Second round from the start: the hint may be too high after a failed transaction.
         for from in [memory.hint, Ipv4Addr::UNSPECIFIED] {
-            for address in pool::candidates(self.gateway, gateway, from) {
-                if memory.lingering.contains(&address)
-                    || txn.get(&ENDPOINTS, &key(&self.network, address))?.is_some()
+            for address in pool::candidates(&self.subnet, from) {
+                if !memory.lingering.contains(&address)
+                    && txn.get(&ENDPOINTS, &key(&self.network, address))?.is_none()
                 {
-                    continue;
+                    return Ok(address);
                 }
-                let record = EndpointRecord {
-                    id,
-                    container,
-                    network: self.network.clone(),
-                    address: self.gateway.with_address(address),
-                    gateway,
-                    mac: pool::mac(address),
-                };
-                txn.put(&ENDPOINTS, &record.key(), &record)?;
-                memory.hint = address;
-                return Ok(record);
             }
         }
-        let subnet = self.gateway.network();
         Err(Error::NoAddress {
-            network: self.network.clone(),
-            subnet,
+            network: self.name.clone(),
+            id: self.network.clone(),
         })
     }
 
@@ -167,24 +232,59 @@ pub(crate) fn forget(txn: &Txn<'_>, record: &EndpointRecord) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Driver;
     use meta::Meta;
+    use std::collections::BTreeMap;
+
+    fn small() -> Ledger {
+        let subnet = Subnet {
+            subnet: "10.0.0.0/29".parse().unwrap(),
+            range: None,
+            gateway: Ipv4Addr::new(10, 0, 0, 1),
+            gateway_told: true,
+            chosen: true,
+            auxiliary: BTreeMap::new(),
+        };
+        let record = NetworkRecord {
+            id: "n".into(),
+            name: "bridge".into(),
+            created_ns: 0,
+            driver: Driver::Bridge,
+            subnet: None,
+            internal: false,
+            attachable: false,
+            options: BTreeMap::new(),
+            ipam_options: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        };
+        Ledger::new(&record, subnet)
+    }
 
     #[test]
     fn addresses_come_in_order_and_rest_while_they_linger() {
         let path = std::env::temp_dir().join(format!("wharf-ledger-{}", std::process::id()));
         let meta = Meta::open(&path).unwrap();
-        let ledger = Ledger::new("bridge", "10.0.0.1/29".parse().unwrap());
-        let container: ContainerId = "ab".repeat(32).parse().unwrap();
+        let ledger = small();
+        let request = EndpointRequest {
+            network: "n".into(),
+            container: "ab".repeat(32).parse().unwrap(),
+            address: None,
+            mac: None,
+            link: "eth0".into(),
+            priority: 0,
+            names: Vec::new(),
+            settings: Vec::new(),
+        };
         let drawn = std::cell::Cell::new(0);
         let take = || {
             drawn.set(drawn.get() + 1);
-            meta.write(|txn| ledger.allocate(txn, container, drawn.get().to_string()))
+            meta.write(|txn| ledger.allocate(txn, &request, drawn.get().to_string()))
         };
         let last = |record: &EndpointRecord| record.address.address().octets()[3];
         let give = |record: &EndpointRecord| meta.write(|txn| ledger.release(txn, record));
 
         let undone: Result<()> = meta.write(|txn| {
-            ledger.allocate(txn, container, String::new())?;
+            ledger.allocate(txn, &request, String::new())?;
             Err(Error::NoBridge)
         });
         assert!(undone.is_err());
@@ -208,9 +308,9 @@ mod tests {
         give(&three).unwrap();
         assert_eq!(last(&take().unwrap()), 3);
         // Another run of the engine knows the same, from the table alone.
-        let next = Ledger::new("bridge", "10.0.0.1/29".parse().unwrap());
+        let next = small();
         let taken = meta
-            .write(|txn| next.allocate(txn, container, String::new()))
+            .write(|txn| next.allocate(txn, &request, String::new()))
             .unwrap();
         assert_eq!(last(&taken), 6);
         assert_eq!(all(&meta.read().unwrap()).unwrap().len(), 5);

@@ -51,7 +51,8 @@ impl Prefix {
         Self { address, ..self }
     }
 
-    pub(crate) fn contains(self, address: Ipv4Addr) -> bool {
+    /// Tells whether an address is in the network.
+    pub fn contains(self, address: Ipv4Addr) -> bool {
         self.network().address == Ipv4Addr::from_bits(address.to_bits() & self.mask())
     }
 

@@ -70,8 +70,15 @@ pub(crate) fn ensure(host: &mut Talk, config: &BridgeConfig<'_>) -> Result<Bridg
 
 /// Removes the bridge if this engine made it and nothing is connected to it.
 pub(crate) fn remove(host: &mut Talk, bridge: &Bridge) -> Result<()> {
-    let in_use = links(host)?.iter().any(|link| link.master == bridge.index);
-    if !bridge.ours || in_use {
+    if links(host)?.iter().any(|link| link.master == bridge.index) {
+        return Ok(());
+    }
+    delete(host, bridge)
+}
+
+/// Removes the bridge if this engine made it, whatever is still connected to it.
+pub(crate) fn delete(host: &mut Talk, bridge: &Bridge) -> Result<()> {
+    if !bridge.ours {
         return Ok(());
     }
     let mut batch = Batch::new();
@@ -187,6 +194,12 @@ fn addresses(host: &mut Talk, index: u32) -> Result<Vec<Prefix>> {
 
 /// Returns the first address of the first default pool that overlaps no route and no name server.
 fn free_gateway(host: &mut Talk) -> Result<Prefix> {
+    let subnet = pool::choose(&used_by_host(host)?).ok_or(Error::NoPool)?;
+    Ok(subnet.with_address(pool::first(subnet)))
+}
+
+/// Returns where this machine's routes lead, and its name servers.
+pub(crate) fn used_by_host(host: &mut Talk) -> Result<Vec<Prefix>> {
     let routes = host.dump(&route::list_routes())?;
     let mut used: Vec<_> = routes
         .iter()
@@ -199,8 +212,7 @@ fn free_gateway(host: &mut Talk) -> Result<Prefix> {
             .ipv4_servers()
             .filter_map(|at| Prefix::new(at, 32)),
     );
-    let subnet = pool::choose(&used).ok_or(Error::NoPool)?;
-    Ok(subnet.with_address(pool::first(subnet)))
+    Ok(used)
 }
 
 #[cfg(test)]

@@ -26,10 +26,12 @@ pub(crate) fn ensure(ruleset: &Ruleset) -> Result<bool> {
     if present(&ruleset.table)? == wanted {
         return Ok(false);
     }
-    commit(
-        &encode::replace(ruleset),
-        &format!("make table inet {}", ruleset.table),
-    )?;
+    let what = format!("make table inet {}", ruleset.table);
+    let updated = Talk::open(Protocol::Netfilter)?.commit(&encode::update(ruleset))?;
+    if updated.is_err() {
+        // Chains of another release, which cannot become ours.
+        commit(&encode::replace(ruleset), &what)?;
+    }
     Ok(true)
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn publish(table: &str, elements: &[Element]) -> Result<()> {
         let taken = elements.get(refusal.index.saturating_sub(1));
         match taken.filter(|_| refusal.errno == ALREADY_THERE) {
             Some(taken) => Error::PortTaken {
-                address: taken.host_address.unwrap_or(Ipv4Addr::UNSPECIFIED),
+                address: taken.host_address.unwrap_or(Ipv4Addr::UNSPECIFIED).into(),
                 port: taken.host_port,
             },
             None => refusal.error(format!("publish ports in table inet {table}")),
@@ -102,7 +104,7 @@ fn commit(batch: &Batch, what: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules::{self, Nat};
+    use super::super::rules::{self, tests::segment};
     use super::*;
 
     /// Runs `test` on a thread of its own in a fresh network namespace.
@@ -117,13 +119,7 @@ mod tests {
     }
 
     fn ruleset(table: &str, subnet: &str) -> Ruleset {
-        rules::ruleset(
-            table,
-            &[Nat {
-                bridge: "wharf0",
-                subnet: subnet.parse().unwrap(),
-            }],
-        )
+        rules::ruleset(table, &[segment("wharf0", subnet)])
     }
 
     #[test]
@@ -156,7 +152,7 @@ mod tests {
             remove("wharf").unwrap();
             remove("wharf").unwrap();
             assert_eq!(present("wharf").unwrap(), []);
-            assert_eq!(present("wharf-x").unwrap().len(), 10);
+            assert_eq!(present("wharf-x").unwrap().len(), 11);
         });
     }
 

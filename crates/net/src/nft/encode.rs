@@ -3,10 +3,11 @@
 
 use std::net::Ipv4Addr;
 
-use super::rules::{Action, Chain, Hook, Map, Match, Rule, Ruleset};
+use super::expression::{encode_action, encode_match};
+use super::rules::{Chain, Hook, Map, Rule, Ruleset};
 use crate::publish::Element;
 use crate::wire::message::{
-    ACK, APPEND, Attributes, Batch, CREATE, DUMP, EXCLUSIVE, array, attribute, attributes,
+    ACK, APPEND, Batch, CREATE, DUMP, EXCLUSIVE, array, attribute, attributes,
 };
 
 /// `inet`: IPv4 and IPv6.
@@ -16,10 +17,12 @@ const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
 
 const NEW_TABLE: u16 = SUBSYSTEM << 8;
-const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
+/// Also what the kernel tells when a table goes.
+pub(crate) const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
 const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
 const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
 const GET_RULE: u16 = SUBSYSTEM << 8 | 7;
+const DELETE_RULE: u16 = SUBSYSTEM << 8 | 8;
 const NEW_MAP: u16 = SUBSYSTEM << 8 | 9;
 const NEW_ELEMENT: u16 = SUBSYSTEM << 8 | 0xc;
 const GET_ELEMENT: u16 = SUBSYSTEM << 8 | 0xd;
@@ -47,12 +50,7 @@ mod a {
     pub(super) const RULE_EXPRESSIONS: u16 = 4;
     pub(super) const RULE_USER_DATA: u16 = 7;
     pub(super) const ELEMENT: u16 = 1;
-    pub(super) const EXPRESSION_NAME: u16 = 1;
-    pub(super) const EXPRESSION_DATA: u16 = 2;
     pub(super) const VALUE: u16 = 1;
-    pub(super) const VERDICT: u16 = 2;
-    pub(super) const VERDICT_CODE: u16 = 1;
-    pub(super) const VERDICT_CHAIN: u16 = 2;
     pub(super) const MAP_TABLE: u16 = 1;
     pub(super) const MAP_NAME: u16 = 2;
     pub(super) const MAP_FLAGS: u16 = 3;
@@ -66,62 +64,49 @@ mod a {
     pub(super) const MAP_DATA: u16 = 2;
 }
 
-/// What is loaded into the one register that we use.
-const REGISTER: u32 = 1;
-const VERDICT_REGISTER: u32 = 0;
-const META_INPUT_NAME: u32 = 6;
-const META_OUTPUT_NAME: u32 = 7;
-const META_PROTOCOL: u32 = 15;
-/// `fib`: the type of the destination, which is 2 for an address of this machine.
-const FIB_ADDRESS_TYPE: u32 = 3;
-const FIB_DESTINATION: u32 = 2;
-const ADDRESS_IS_LOCAL: u32 = 2;
-/// The four-byte registers for what is looked up and found.
-const SMALL_REGISTERS: [u32; 3] = [8, 9, 10];
-const META_TRANSPORT: u32 = 16;
-const TRANSPORT_HEADER: u32 = 2;
-const PORT_OFFSET: u32 = 2;
-const CHANGE_DESTINATION: u32 = 1;
-/// Verdicts.
-const DROP: u32 = 0;
+/// A chain lets through what no rule stops.
 const ACCEPT: u32 = 1;
-const JUMP: u32 = 0xffff_fffd;
-const CONNECTION_STATE: u32 = 0;
-const CONNECTION_STATUS: u32 = 2;
-const NETWORK_HEADER: u32 = 1;
-const IPV4_SOURCE_OFFSET: u32 = 12;
-const IPV4_DESTINATION_OFFSET: u32 = 16;
-/// `meta nfproto`: IPv4.
-const IPV4: u8 = 2;
-/// Bits of `ct state`: established and related.
-const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
-/// Bit of `ct status`: destination changed.
-const DESTINATION_CHANGED: u32 = 1 << 5;
-
-#[derive(Clone, Copy)]
-enum Compare {
-    Equal = 0,
-    NotEqual = 1,
-}
 
 /// Makes the table new as a whole: whatever it held before is replaced at one instant.
 pub(crate) fn replace(ruleset: &Ruleset) -> Batch {
     transaction(|batch| {
         table(batch, NEW_TABLE, CREATE, &ruleset.table);
         table(batch, DELETE_TABLE, 0, &ruleset.table);
-        table(batch, NEW_TABLE, CREATE, &ruleset.table);
+        fill(batch, ruleset, |_, _, _| {});
+    })
+}
+
+/// Makes the rules of the table new at one instant; its published ports stay.
+pub(crate) fn update(ruleset: &Ruleset) -> Batch {
+    transaction(|batch| fill(batch, ruleset, empty_chain))
+}
+
+/// `clear` empties a chain that may have been there.
+fn fill(batch: &mut Batch, ruleset: &Ruleset, clear: fn(&mut Batch, &str, &str)) {
+    table(batch, NEW_TABLE, CREATE, &ruleset.table);
+    if ruleset.maps {
         for map in [Map::AllAddresses, Map::OneAddress] {
             new_map(batch, &ruleset.table, map);
         }
-        for chain in &ruleset.chains {
-            new_chain(batch, &ruleset.table, chain);
+    }
+    for chain in &ruleset.chains {
+        new_chain(batch, &ruleset.table, chain);
+    }
+    for chain in &ruleset.chains {
+        clear(batch, &ruleset.table, chain.name);
+    }
+    for chain in &ruleset.chains {
+        for rule in &chain.rules {
+            new_rule(batch, &ruleset.table, chain.name, rule);
         }
-        for chain in &ruleset.chains {
-            for rule in &chain.rules {
-                new_rule(batch, &ruleset.table, chain.name, rule);
-            }
-        }
-    })
+    }
+}
+
+fn empty_chain(batch: &mut Batch, table: &str, chain: &str) {
+    batch.request(DELETE_RULE, ACK, &header(FAMILY, 0), |request| {
+        request.text(a::RULE_TABLE, table);
+        request.text(a::RULE_CHAIN, chain);
+    });
 }
 
 /// Removes the table, if there is one.
@@ -325,177 +310,16 @@ fn comment(text: &str) -> Vec<u8> {
     [&[0, length], text.as_bytes(), &[0]].concat()
 }
 
-fn encode_match(list: &mut Attributes<'_>, wanted: &Match) {
-    match wanted {
-        Match::InputIs(name) => {
-            load_meta(list, REGISTER, META_INPUT_NAME);
-            compare(list, Compare::Equal, &link_name(name));
-        }
-        Match::OutputIs(name) => {
-            load_meta(list, REGISTER, META_OUTPUT_NAME);
-            compare(list, Compare::Equal, &link_name(name));
-        }
-        Match::OutputIsNot(name) => {
-            load_meta(list, REGISTER, META_OUTPUT_NAME);
-            compare(list, Compare::NotEqual, &link_name(name));
-        }
-        Match::Source(subnet) => {
-            is_ipv4(list);
-            load_payload(list, REGISTER, NETWORK_HEADER, (IPV4_SOURCE_OFFSET, 4));
-            mask(list, subnet.mask().to_be_bytes());
-            compare(
-                list,
-                Compare::Equal,
-                &Ipv4Addr::octets(&subnet.network().address()),
-            );
-        }
-        Match::NotToLoopback => {
-            is_ipv4(list);
-            load_payload(list, REGISTER, NETWORK_HEADER, (IPV4_DESTINATION_OFFSET, 4));
-            mask(list, [255, 0, 0, 0]);
-            compare(list, Compare::NotEqual, &[127, 0, 0, 0]);
-        }
-        Match::ToThisMachine => {
-            expression(list, "fib", |data| {
-                data.u32_be(1, REGISTER);
-                data.u32_be(2, FIB_ADDRESS_TYPE);
-                data.u32_be(3, FIB_DESTINATION);
-            });
-            compare(list, Compare::Equal, &ADDRESS_IS_LOCAL.to_ne_bytes());
-        }
-        Match::Established => any_bit(list, CONNECTION_STATE, ESTABLISHED_OR_RELATED),
-        Match::Published => any_bit(list, CONNECTION_STATUS, DESTINATION_CHANGED),
-    }
-}
-
-fn encode_action(list: &mut Attributes<'_>, action: Action) {
-    match action {
-        Action::Accept => verdict(list, ACCEPT, None),
-        Action::Drop => verdict(list, DROP, None),
-        Action::Jump(chain) => verdict(list, JUMP, Some(chain)),
-        Action::Masquerade => expression(list, "masq", |_| {}),
-        Action::Redirect(map) => redirect(list, map),
-    }
-}
-
-fn verdict(list: &mut Attributes<'_>, code: u32, chain: Option<&str>) {
-    expression(list, "immediate", |data| {
-        data.u32_be(1, VERDICT_REGISTER);
-        data.nest(2, |value| {
-            value.nest(a::VERDICT, |verdict| {
-                verdict.u32_be(a::VERDICT_CODE, code);
-                if let Some(chain) = chain {
-                    verdict.text(a::VERDICT_CHAIN, chain);
-                }
-            });
-        });
-    });
-}
-
-/// Looks the destination up; what is found, an address and a port, becomes the new one.
-fn redirect(list: &mut Attributes<'_>, map: Map) {
-    is_ipv4(list);
-    let mut registers = SMALL_REGISTERS.into_iter();
-    let mut next = || registers.next().unwrap_or_default();
-    if map == Map::OneAddress {
-        load_payload(list, next(), NETWORK_HEADER, (IPV4_DESTINATION_OFFSET, 4));
-    }
-    load_meta(list, next(), META_TRANSPORT);
-    load_payload(list, next(), TRANSPORT_HEADER, (PORT_OFFSET, 2));
-    let [address, port, _] = SMALL_REGISTERS;
-    expression(list, "lookup", |data| {
-        data.text(1, map.name());
-        data.u32_be(2, address);
-        data.u32_be(3, address);
-    });
-    expression(list, "nat", |data| {
-        data.u32_be(1, CHANGE_DESTINATION);
-        data.u32_be(2, u32::from(IPV4));
-        data.u32_be(3, address);
-        data.u32_be(5, port);
-    });
-}
-
-/// A link's name as the kernel loads it: 16 bytes.
-fn link_name(name: &str) -> [u8; 16] {
-    let mut padded = [0; 16];
-    padded[..name.len()].copy_from_slice(name.as_bytes());
-    padded
-}
-
-fn expression(list: &mut Attributes<'_>, name: &str, fill: impl FnOnce(&mut Attributes<'_>)) {
-    list.nest(a::ELEMENT, |element| {
-        element.text(a::EXPRESSION_NAME, name);
-        element.nest(a::EXPRESSION_DATA, fill);
-    });
-}
-
-fn load_meta(list: &mut Attributes<'_>, register: u32, key: u32) {
-    expression(list, "meta", |data| {
-        data.u32_be(1, register);
-        data.u32_be(2, key);
-    });
-}
-
-fn is_ipv4(list: &mut Attributes<'_>) {
-    load_meta(list, REGISTER, META_PROTOCOL);
-    compare(list, Compare::Equal, &[IPV4]);
-}
-
-/// `at`: offset and length in bytes.
-fn load_payload(list: &mut Attributes<'_>, register: u32, header: u32, at: (u32, u32)) {
-    expression(list, "payload", |data| {
-        data.u32_be(1, register);
-        data.u32_be(2, header);
-        data.u32_be(3, at.0);
-        data.u32_be(4, at.1);
-    });
-}
-
-fn mask(list: &mut Attributes<'_>, mask: [u8; 4]) {
-    expression(list, "bitwise", |data| {
-        data.u32_be(1, REGISTER);
-        data.u32_be(2, REGISTER);
-        data.u32_be(3, 4);
-        data.nest(4, |value| value.bytes(a::VALUE, &mask));
-        data.nest(5, |value| value.bytes(a::VALUE, &[0; 4]));
-    });
-}
-
-fn compare(list: &mut Attributes<'_>, how: Compare, with: &[u8]) {
-    expression(list, "cmp", |data| {
-        data.u32_be(1, REGISTER);
-        data.u32_be(2, how as u32);
-        data.nest(3, |value| value.bytes(a::VALUE, with));
-    });
-}
-
-/// A connection's property has one of `bits`; the kernel loads it in its own byte order.
-fn any_bit(list: &mut Attributes<'_>, key: u32, bits: u32) {
-    expression(list, "ct", |data| {
-        data.u32_be(1, REGISTER);
-        data.u32_be(2, key);
-    });
-    mask(list, bits.to_ne_bytes());
-    compare(list, Compare::NotEqual, &[0; 4]);
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::rules::{Nat, ruleset};
+    use super::super::rules::ruleset;
+    use super::super::rules::tests::segment;
     use super::*;
     use crate::wire::message::messages;
 
     #[test]
     fn a_transaction_replaces_the_whole_table() {
-        let subnet = "172.17.0.1/16".parse().unwrap();
-        let rules = ruleset(
-            "wharf",
-            &[Nat {
-                bridge: "wharf0",
-                subnet,
-            }],
-        );
+        let rules = ruleset("wharf", &[segment("wharf0", "172.17.0.1/16")]);
         let batch = replace(&rules);
         let kinds: Vec<_> = messages(batch.bytes())
             .map(|message| message.kind)
@@ -510,16 +334,16 @@ mod tests {
             [NEW_CHAIN; 5],
             "chains before rules that jump there"
         );
-        assert_eq!(kinds[11..21], [NEW_RULE; 10]);
-        assert_eq!(kinds[21..], [BATCH_END]);
-        assert_eq!(batch.acks(), 20);
+        assert_eq!(kinds[11..22], [NEW_RULE; 11]);
+        assert_eq!(kinds[22..], [BATCH_END]);
+        assert_eq!(batch.acks(), 21);
         let parsed: Vec<_> = messages(batch.bytes())
             .filter(|message| message.kind == NEW_RULE)
             .filter_map(|message| parse_rule(message.payload))
             .collect();
-        assert_eq!(parsed[9].0, "wharf");
-        assert_eq!(parsed[9].1, "leaving");
-        assert_eq!(parsed[9].2, mark(&rules.chains[4].rules[1]));
+        assert_eq!(parsed[10].0, "wharf");
+        assert_eq!(parsed[10].1, "leaving");
+        assert_eq!(parsed[10].2, mark(&rules.chains[4].rules[1]));
     }
 
     #[test]
@@ -546,8 +370,7 @@ mod tests {
     #[test]
     fn marks_tell_rules_apart() {
         let rules = |text: &str, bridge: &str| {
-            let subnet = text.parse().unwrap();
-            let made = ruleset("wharf", &[Nat { bridge, subnet }]);
+            let made = ruleset("wharf", &[segment(bridge, text)]);
             made.chains
                 .iter()
                 .flat_map(|chain| &chain.rules)
@@ -560,7 +383,7 @@ mod tests {
             rules("172.17.0.9/16", "wharf0"),
             "the same network, the same rules"
         );
-        assert_ne!(one[8], rules("172.18.0.1/16", "wharf0")[8]);
+        assert_ne!(one[9], rules("172.18.0.1/16", "wharf0")[9]);
         let other = rules("172.17.0.1/16", "wharf1");
         assert!(one[4..].iter().all(|mark| !other.contains(mark)));
     }

@@ -7,5 +7,6 @@
 //! policy of `DROP`, ufw, firewalld) stays dropped, see docs/decisions/0005-one-nft-table.md.
 
 pub(crate) mod commit;
-mod encode;
+pub(crate) mod encode;
+mod expression;
 pub(crate) mod rules;

@@ -1,6 +1,7 @@
 //! Pure: networks become rules, printable as nft prints them.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use crate::Prefix;
 
@@ -9,6 +10,8 @@ use crate::Prefix;
 pub(crate) enum Match {
     /// It came in by that link.
     InputIs(String),
+    /// It came in by another link.
+    InputIsNot(String),
     /// It goes out by that link.
     OutputIs(String),
     /// It goes out by another link.
@@ -20,6 +23,10 @@ pub(crate) enum Match {
     NotToLoopback,
     /// It comes from that network.
     Source(Prefix),
+    /// It goes to that address and port, by that protocol.
+    To(Ipv4Addr, u8, u16),
+    /// It comes from that address and port, by that protocol.
+    From(Ipv4Addr, u8, u16),
     /// It belongs to a connection that was let through before.
     Established,
     /// It belongs to a connection whose destination we changed: a published port.
@@ -37,6 +44,10 @@ pub(crate) enum Action {
     Jump(&'static str),
     /// It goes to the container that the map of ports names, if it does.
     Redirect(Map),
+    /// Its destination port becomes this one, without a memory of the connection.
+    ToPort(u8, u16),
+    /// Its source port becomes this one, without a memory of the connection.
+    FromPort(u8, u16),
 }
 
 /// The maps of published ports.
@@ -62,6 +73,8 @@ pub(crate) enum Hook {
     Prerouting,
     /// The same for packets of this machine's own.
     Output,
+    /// Packets of this machine's own, before anything else looks at them.
+    Raw,
     /// Packets on their way through this machine, before other tables' filters of priority 0.
     Forward,
     /// Packets that leave, when source addresses are changed.
@@ -81,45 +94,66 @@ pub(crate) struct Chain {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ruleset {
     pub(crate) table: String,
+    /// Whether it has the maps of published ports.
+    pub(crate) maps: bool,
     pub(crate) chains: Vec<Chain>,
 }
 
-/// A network that reaches the outside by address translation.
+/// A bridge, its network, and what its containers may do.
 #[derive(Clone, Debug)]
-pub(crate) struct Nat<'a> {
-    pub(crate) bridge: &'a str,
+pub(crate) struct Segment {
+    pub(crate) bridge: String,
     pub(crate) subnet: Prefix,
+    /// They reach the outside under the host's address.
+    pub(crate) masquerade: bool,
+    /// Nothing leads in or out.
+    pub(crate) internal: bool,
+    /// They reach each other.
+    pub(crate) together: bool,
 }
 
 /// The chain that looks published ports up.
 const REDIRECT: &str = "redirect";
 
-/// Decides the rules of a bridged network: containers reach everything, under the host's address;
-/// nobody reaches them by routing to their addresses, but over a published port or as an answer.
-pub(crate) fn ruleset(table: &str, networks: &[Nat<'_>]) -> Ruleset {
-    let rule = |matches: &[Match], action| Rule {
+fn rule(matches: &[Match], action: Action) -> Rule {
+    Rule {
         matches: matches.to_vec(),
         action,
-    };
-    let mut forward = Vec::new();
-    let mut postrouting = Vec::new();
+    }
+}
+
+/// Decides the rules of bridged networks: containers reach everything but other networks, under
+/// the host's address; nobody reaches them by routing to their addresses, but over a published port
+/// or as an answer. What leads into a network stands before what leads out of any.
+pub(crate) fn ruleset(table: &str, networks: &[Segment]) -> Ruleset {
+    let (mut inward, mut outward, mut leaving) = (Vec::new(), Vec::new(), Vec::new());
     for network in networks {
-        let name = network.bridge.to_owned();
-        let (from, to) = (Match::InputIs(name.clone()), Match::OutputIs(name.clone()));
-        forward.extend([
-            rule(&[to.clone(), Match::Established], Action::Accept),
-            rule(std::slice::from_ref(&from), Action::Accept),
-            rule(&[to.clone(), Match::Published], Action::Accept),
-            rule(std::slice::from_ref(&to), Action::Drop),
-        ]);
+        let name = || network.bridge.clone();
+        let (from, to) = (Match::InputIs(name()), Match::OutputIs(name()));
+        let inside = [to.clone(), from.clone()];
+        if !network.together {
+            inward.push(rule(&inside, Action::Drop));
+        }
+        if network.internal {
+            inward.push(rule(&[to, Match::InputIsNot(name())], Action::Drop));
+            inward.push(rule(&[from, Match::OutputIsNot(name())], Action::Drop));
+            continue;
+        }
+        inward.push(rule(&[to.clone(), Match::Established], Action::Accept));
+        inward.push(rule(&inside, Action::Accept));
+        inward.push(rule(&[to.clone(), Match::Published], Action::Accept));
+        inward.push(rule(std::slice::from_ref(&to), Action::Drop));
+        outward.push(rule(&[from], Action::Accept));
         // Known by its address: a packet that leaves has forgotten by which link it came.
         let from = Match::Source(network.subnet.network());
-        let outward = [from.clone(), Match::OutputIsNot(name)];
-        postrouting.push(rule(&outward, Action::Masquerade));
+        if network.masquerade {
+            let out = [from.clone(), Match::OutputIsNot(name())];
+            leaving.push(rule(&out, Action::Masquerade));
+        }
         // One container to a published port of another: the answer has to come by this machine.
-        let back = [from, to, Match::Published];
-        postrouting.push(rule(&back, Action::Masquerade));
+        leaving.push(rule(&[from, to, Match::Published], Action::Masquerade));
     }
+    inward.append(&mut outward);
     let redirects =
         [Map::OneAddress, Map::AllAddresses].map(|map| rule(&[], Action::Redirect(map)));
     let redirect = Action::Jump(REDIRECT);
@@ -127,6 +161,7 @@ pub(crate) fn ruleset(table: &str, networks: &[Nat<'_>]) -> Ruleset {
     let chain = |name, hook, rules| Chain { name, hook, rules };
     Ruleset {
         table: table.to_owned(),
+        maps: true,
         chains: vec![
             chain(REDIRECT, None, redirects.to_vec()),
             chain(
@@ -135,9 +170,37 @@ pub(crate) fn ruleset(table: &str, networks: &[Nat<'_>]) -> Ruleset {
                 vec![rule(&[Match::ToThisMachine], redirect)],
             ),
             chain("sending", Some(Hook::Output), vec![own]),
-            chain("forwarding", Some(Hook::Forward), forward),
-            chain("leaving", Some(Hook::Postrouting), postrouting),
+            chain("forwarding", Some(Hook::Forward), inward),
+            chain("leaving", Some(Hook::Postrouting), leaving),
         ],
+    }
+}
+
+/// Decides the rules of a container's own namespace that lead port 53 of `server` to the sockets
+/// that answer there. They keep no memory of connections: the container's traffic stays as quick as
+/// it was, and it may use port 53 itself (network reference §5).
+pub(crate) fn resolver(table: &str, server: Ipv4Addr, udp: u16, tcp: u16) -> Ruleset {
+    /// Where programs ask.
+    const PORT: u16 = 53;
+    let both = [(17, udp), (6, tcp)];
+    let rules = both.into_iter().flat_map(|(protocol, port)| {
+        let (ask, answer) = (
+            Match::To(server, protocol, PORT),
+            Match::From(server, protocol, port),
+        );
+        [
+            rule(&[ask], Action::ToPort(protocol, port)),
+            rule(&[answer], Action::FromPort(protocol, PORT)),
+        ]
+    });
+    Ruleset {
+        table: table.to_owned(),
+        maps: false,
+        chains: vec![Chain {
+            name: "asking",
+            hook: Some(Hook::Raw),
+            rules: rules.collect(),
+        }],
     }
 }
 
@@ -173,21 +236,33 @@ impl Hook {
         match self {
             Self::Prerouting => ("nat", 0, -100),
             Self::Output => ("nat", 3, -100),
+            Self::Raw => ("filter", 3, -300),
             Self::Forward => ("filter", 2, 0),
             Self::Postrouting => ("nat", 4, 100),
         }
     }
 }
 
+fn word(protocol: u8) -> &'static str {
+    if protocol == 17 { "udp" } else { "tcp" }
+}
+
 impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InputIs(link) => write!(f, "iifname \"{link}\""),
+            Self::InputIsNot(link) => write!(f, "iifname != \"{link}\""),
             Self::OutputIs(link) => write!(f, "oifname \"{link}\""),
             Self::OutputIsNot(link) => write!(f, "oifname != \"{link}\""),
             Self::ToThisMachine => write!(f, "fib daddr type local"),
             Self::NotToLoopback => write!(f, "ip daddr != 127.0.0.0/8"),
             Self::Source(subnet) => write!(f, "ip saddr {subnet}"),
+            Self::To(address, protocol, port) => {
+                write!(f, "ip daddr {address} {} dport {port}", word(*protocol))
+            }
+            Self::From(address, protocol, port) => {
+                write!(f, "ip saddr {address} {} sport {port}", word(*protocol))
+            }
             Self::Established => write!(f, "ct state established,related"),
             Self::Published => write!(f, "ct status dnat"),
         }
@@ -204,6 +279,8 @@ impl fmt::Display for Rule {
             Action::Drop => f.write_str("drop"),
             Action::Masquerade => f.write_str("masquerade"),
             Action::Jump(chain) => write!(f, "jump {chain}"),
+            Action::ToPort(protocol, port) => write!(f, "{} dport set {port}", word(protocol)),
+            Action::FromPort(protocol, port) => write!(f, "{} sport set {port}", word(protocol)),
             Action::Redirect(map) => {
                 // As nft prints it: the other key says by itself that it is IPv4.
                 let ipv4 = if map == Map::AllAddresses {
@@ -220,7 +297,10 @@ impl fmt::Display for Rule {
 impl fmt::Display for Ruleset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "table inet {} {{", self.table)?;
-        for map in [Map::AllAddresses, Map::OneAddress] {
+        for map in [Map::AllAddresses, Map::OneAddress]
+            .into_iter()
+            .filter(|_| self.maps)
+        {
             writeln!(f, "\tmap {} {{\n\t\ttype {}\n\t}}", map.name(), map.kind())?;
         }
         for chain in &self.chains {
@@ -229,6 +309,7 @@ impl fmt::Display for Ruleset {
                 None => None,
                 Some(Hook::Prerouting) => Some("type nat hook prerouting priority dstnat"),
                 Some(Hook::Output) => Some("type nat hook output priority -100"),
+                Some(Hook::Raw) => Some("type filter hook output priority raw"),
                 Some(Hook::Forward) => Some("type filter hook forward priority filter"),
                 Some(Hook::Postrouting) => Some("type nat hook postrouting priority srcnat"),
             };
@@ -245,19 +326,22 @@ impl fmt::Display for Ruleset {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
+    pub(crate) fn segment(bridge: &str, subnet: &str) -> Segment {
+        Segment {
+            bridge: bridge.to_owned(),
+            subnet: subnet.parse().unwrap(),
+            masquerade: true,
+            internal: false,
+            together: true,
+        }
+    }
+
     #[test]
-    fn a_bridge_is_six_rules() {
-        let subnet = "172.17.0.1/16".parse().unwrap();
-        let rules = ruleset(
-            "wharf",
-            &[Nat {
-                bridge: "wharf0",
-                subnet,
-            }],
-        );
+    fn a_bridge_is_seven_rules() {
+        let rules = ruleset("wharf", &[segment("wharf0", "172.17.0.1/16")]);
         assert_eq!(
             rules.to_string(),
             "table inet wharf {
@@ -282,14 +366,69 @@ mod tests {
 \tchain forwarding {
 \t\ttype filter hook forward priority filter; policy accept;
 \t\toifname \"wharf0\" ct state established,related accept
-\t\tiifname \"wharf0\" accept
+\t\toifname \"wharf0\" iifname \"wharf0\" accept
 \t\toifname \"wharf0\" ct status dnat accept
 \t\toifname \"wharf0\" drop
+\t\tiifname \"wharf0\" accept
 \t}
 \tchain leaving {
 \t\ttype nat hook postrouting priority srcnat; policy accept;
 \t\tip saddr 172.17.0.0/16 oifname != \"wharf0\" masquerade
 \t\tip saddr 172.17.0.0/16 oifname \"wharf0\" ct status dnat masquerade
+\t}
+}
+"
+        );
+    }
+
+    /// The forwarding chain, one rule a line.
+    fn forwarding(networks: &[Segment]) -> Vec<String> {
+        let rules = ruleset("t", networks);
+        rules.chains[3]
+            .rules
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn into_another_network_comes_before_out_of_ones_own() {
+        let rules = forwarding(&[segment("a", "10.1.0.1/16"), segment("b", "10.2.0.1/16")]);
+        let place = |text: &str| rules.iter().position(|rule| rule == text).unwrap();
+        assert!(place("oifname \"b\" drop") < place("iifname \"a\" accept"));
+        assert!(place("oifname \"a\" drop") < place("iifname \"b\" accept"));
+    }
+
+    #[test]
+    fn an_internal_network_leads_nowhere() {
+        let mut network = segment("i", "10.1.0.1/16");
+        network.internal = true;
+        assert_eq!(
+            forwarding(std::slice::from_ref(&network)),
+            [
+                "oifname \"i\" iifname != \"i\" drop",
+                "iifname \"i\" oifname != \"i\" drop"
+            ]
+        );
+        network.together = false;
+        assert_eq!(
+            forwarding(&[network])[0],
+            "oifname \"i\" iifname \"i\" drop"
+        );
+    }
+
+    #[test]
+    fn port_53_leads_to_the_resolver_s_sockets() {
+        let rules = resolver("wharf-names", Ipv4Addr::new(127, 0, 0, 11), 4000, 4001);
+        assert_eq!(
+            rules.to_string(),
+            "table inet wharf-names {
+\tchain asking {
+\t\ttype filter hook output priority raw; policy accept;
+\t\tip daddr 127.0.0.11 udp dport 53 udp dport set 4000
+\t\tip saddr 127.0.0.11 udp sport 4000 udp sport set 53
+\t\tip daddr 127.0.0.11 tcp dport 53 tcp dport set 4001
+\t\tip saddr 127.0.0.11 tcp sport 4001 tcp sport set 53
 \t}
 }
 "

@@ -16,6 +16,8 @@ const REQUEST: u16 = 0x1;
 pub(crate) const ACK: u16 = 0x4;
 /// All objects are wanted.
 pub(crate) const DUMP: u16 = 0x300;
+/// An existing object is replaced.
+pub(crate) const REPLACE: u16 = 0x100;
 /// An existing object is an error.
 pub(crate) const EXCLUSIVE: u16 = 0x200;
 /// Make the object.

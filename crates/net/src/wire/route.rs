@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 
 use super::message::{
-    ACK, Attributes, Batch, CREATE, DUMP, EXCLUSIVE, array, attribute, attributes, text,
+    ACK, Attributes, Batch, CREATE, DUMP, EXCLUSIVE, REPLACE, array, attribute, attributes, text,
 };
 use crate::ipam::Prefix;
+use crate::plan::LanMode;
 
 const NEW_LINK: u16 = 16;
 const DELETE_LINK: u16 = 17;
@@ -21,6 +22,7 @@ const GET_ROUTE: u16 = 26;
 mod link {
     pub(super) const ADDRESS: u16 = 1;
     pub(super) const NAME: u16 = 3;
+    pub(super) const PARENT: u16 = 5;
     pub(super) const MTU: u16 = 4;
     pub(super) const MASTER: u16 = 10;
     pub(super) const INFO: u16 = 18;
@@ -31,7 +33,13 @@ mod link {
     pub(super) const RX_QUEUES: u16 = 32;
     pub(super) const INFO_KIND: u16 = 1;
     pub(super) const INFO_DATA: u16 = 2;
+    pub(super) const INFO_PORT_KIND: u16 = 4;
+    pub(super) const INFO_PORT_DATA: u16 = 5;
+    pub(super) const PORT_HAIRPIN: u16 = 4;
+    pub(super) const PORT_ISOLATED: u16 = 33;
     pub(super) const VETH_PEER: u16 = 1;
+    pub(super) const MACVLAN_MODE: u16 = 1;
+    pub(super) const IPVLAN_MODE: u16 = 1;
     pub(super) const BRIDGE_STP: u16 = 5;
     pub(super) const INET6: u16 = 10;
     pub(super) const INET6_ADDRESS_MODE: u16 = 8;
@@ -121,6 +129,40 @@ pub(crate) fn new_veth(batch: &mut Batch, request: &VethRequest<'_>) {
     });
 }
 
+/// What a link on another one is made from.
+#[derive(Debug)]
+pub(crate) struct LanRequest<'a> {
+    /// Its name.
+    pub(crate) link: &'a str,
+    /// Number of the link of this machine's.
+    pub(crate) parent: u32,
+    /// How they share it.
+    pub(crate) mode: LanMode,
+    /// Descriptor of the namespace in which it is born.
+    pub(crate) netns: i32,
+}
+
+/// Makes a link on one of this machine's links, in its namespace.
+pub(crate) fn new_lan(batch: &mut Batch, request: &LanRequest<'_>) {
+    batch.request(NEW_LINK, ACK | CREATE | EXCLUSIVE, &ANY_LINK, |a| {
+        a.text(link::NAME, request.link);
+        a.u32(link::PARENT, request.parent);
+        a.bytes(link::NETNS_FD, &request.netns.to_ne_bytes());
+        a.nest(link::INFO, |info| match request.mode {
+            LanMode::Macvlan(mode) => {
+                info.text(link::INFO_KIND, "macvlan");
+                info.nest(link::INFO_DATA, |data| data.u32(link::MACVLAN_MODE, mode));
+            }
+            LanMode::Ipvlan(mode) => {
+                info.text(link::INFO_KIND, "ipvlan");
+                info.nest(link::INFO_DATA, |data| {
+                    data.bytes(link::IPVLAN_MODE, &mode.to_ne_bytes());
+                });
+            }
+        });
+    });
+}
+
 /// Makes the link a port of a bridge and takes it up, without an IPv6 address of its own.
 pub(crate) fn enslave(batch: &mut Batch, name: &str, master: u32, alias: &str) {
     batch.request(SET_LINK, ACK, &link_header(0, UP, UP), |a| {
@@ -131,6 +173,28 @@ pub(crate) fn enslave(batch: &mut Batch, name: &str, master: u32, alias: &str) {
             families.nest(link::INET6, |inet6| {
                 inet6.u8(link::INET6_ADDRESS_MODE, link::ADDRESS_MODE_NONE);
             });
+        });
+    });
+}
+
+/// Keeps a port of a bridge from the other ports that are kept so.
+pub(crate) fn isolate(batch: &mut Batch, name: &str) {
+    set_port(batch, name, link::PORT_ISOLATED);
+}
+
+/// Lets a port of a bridge have back what came in by it: a container that speaks to its own
+/// published port.
+pub(crate) fn hairpin(batch: &mut Batch, name: &str) {
+    set_port(batch, name, link::PORT_HAIRPIN);
+}
+
+fn set_port(batch: &mut Batch, name: &str, option: u16) {
+    // The kernel looks at a port's data in this kind of request only; without CREATE it makes nothing.
+    batch.request(NEW_LINK, ACK, &ANY_LINK, |a| {
+        a.text(link::NAME, name);
+        a.nest(link::INFO, |info| {
+            info.text(link::INFO_PORT_KIND, "bridge");
+            info.nest(link::INFO_PORT_DATA, |data| data.u8(option, 1));
         });
     });
 }
@@ -184,29 +248,15 @@ fn change_address(batch: &mut Batch, kind: u16, flags: u16, index: u32, address:
     });
 }
 
-/// Makes the default route.
+/// Makes the default route, in the place of another if there is one.
 pub(crate) fn new_default_route(batch: &mut Batch, gateway: Ipv4Addr) {
-    const TABLE_MAIN: u8 = 254;
-    const PROTOCOL_BOOT: u8 = 3;
-    const UNICAST: u8 = 1;
-    let header = [
-        FAMILY_IPV4,
-        0,
-        0,
-        0,
-        TABLE_MAIN,
-        PROTOCOL_BOOT,
-        0,
-        UNICAST,
-        0,
-        0,
-        0,
-        0,
-    ];
-    batch.request(NEW_ROUTE, ACK | CREATE | EXCLUSIVE, &header, |a| {
+    batch.request(NEW_ROUTE, ACK | CREATE | REPLACE, &DEFAULT_ROUTE, |a| {
         a.bytes(5, &gateway.octets());
     });
 }
+
+/// `rtmsg`: IPv4, no destination, table main, made at boot, everywhere, to one.
+const DEFAULT_ROUTE: [u8; 12] = [FAMILY_IPV4, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
 
 /// Asks for all links.
 pub(crate) fn list_links() -> Batch {
