@@ -55,6 +55,11 @@ pub fn decompress<'a>(mut from: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
     })
 }
 
+/// Returns a writer that compresses with gzip, the same bytes each time.
+pub fn gzip<W: io::Write>(to: W) -> flate2::write::GzEncoder<W> {
+    flate2::write::GzEncoder::new(to, flate2::Compression::default())
+}
+
 /// Gzip members one after the other; zeros behind the last are padding, as gzip(1) takes them.
 struct Gunzip<R: io::BufRead> {
     member: Option<flate2::bufread::GzDecoder<R>>,

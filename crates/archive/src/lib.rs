@@ -22,7 +22,7 @@ pub mod recipe;
 pub mod tree;
 pub mod write;
 
-pub use compress::{Compression, decompress};
+pub use compress::{Compression, decompress, gzip};
 pub use copy::{copy_tree, tree_size};
 pub use entry::{Entry, EntryKind, Time};
 pub use error::{Error, Result};

@@ -155,6 +155,8 @@ const SAID: &[(&str, State)] = &[
     ("network create --scope", State::Partly("only local")),
     ("network inspect --verbose", State::Partly("accepted: there are no services")),
     ("pull --disable-content-trust", State::Partly("accepted: there is no content trust")),
+    ("push --disable-content-trust", State::Partly("accepted: there is no content trust")),
+    ("push --platform", State::Partly("only the image's own")),
     ("rm --link", LATER),
     ("rmi --no-prune", State::Partly("parents without a name are kept anyway")),
     ("rmi --platform", LATER),

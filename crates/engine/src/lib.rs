@@ -30,6 +30,7 @@ mod nursery;
 mod open;
 mod prune;
 mod pull;
+mod push;
 mod readiness;
 mod reserve;
 mod shim_client;
@@ -51,7 +52,8 @@ pub use logs::{Entry as LogEntry, Stream as LogStreamKind};
 pub use net::netd::{NAME as NETD_NAME, run as netd};
 pub use nursery::SHIM_NAME;
 pub use prune::PruneFilter;
-pub use pull::{LayerStep, PullRequest, PullStep, Steps};
+pub use pull::{Distribution, LayerStep, PullRequest, PullStep, Steps};
+pub use push::{PushRequest, PushStep, PushSteps, SendStep};
 pub use registry::client::{Credentials, Settings as Registries};
 pub use shim::protocol::{Attach, Feeling};
 

@@ -188,6 +188,10 @@ impl Ingest {
 impl Drop for Ingest {
     fn drop(&mut self) {
         self.progress.change(|state| state.failed = !state.finished);
+        if self.written() == 0 && self.size > 0 {
+            // Nothing to go on from. Ours as long as the lock is held, and that is until the end.
+            drop(std::fs::remove_file(&self.path));
+        }
     }
 }
 

@@ -116,6 +116,23 @@ impl Store {
             .collect())
     }
 
+    /// Returns the tags of a reference's repository with their images, sorted.
+    pub fn tags_of(
+        &self,
+        read: &impl Read,
+        repository: &Reference,
+    ) -> Result<Vec<(Reference, ImageId)>> {
+        let same = |tag: &Reference| {
+            tag.registry() == repository.registry() && tag.repository() == repository.repository()
+        };
+        Ok(read
+            .scan(&TAGS)?
+            .into_iter()
+            .filter_map(|(tag, row)| Some((tag.parse::<Reference>().ok()?, row.image)))
+            .filter(|(tag, _)| same(tag))
+            .collect())
+    }
+
     /// Returns where registries have an image: repositories with digests, sorted.
     pub fn digests(&self, read: &impl Read, id: ImageId) -> Result<Vec<Reference>> {
         Ok(read

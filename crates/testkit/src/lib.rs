@@ -30,6 +30,7 @@ pub mod peer;
 mod program;
 mod registry;
 mod setting;
+mod shelf;
 mod temp;
 mod terminal;
 
@@ -42,6 +43,7 @@ pub use oci::{Image, Packed};
 pub use program::{Output, Program};
 pub use registry::Registry;
 pub use setting::{Client, Kind, Setting};
+pub use shelf::Shelf;
 pub use temp::TempDir;
 pub use terminal::Terminal;
 

@@ -29,6 +29,8 @@ pub struct Image {
     pub packed: Packed,
     /// What stands in `/note`.
     pub note: String,
+    /// Bytes in `/ballast`, which no compression makes fewer.
+    pub ballast: usize,
 }
 
 impl Image {
@@ -42,7 +44,15 @@ impl Image {
             platform: architecture,
             packed,
             note: note.to_owned(),
+            ballast: 0,
         }
+    }
+
+    /// Returns it with a heavy layer that no other image has.
+    #[must_use]
+    pub fn heavy(mut self, bytes: usize) -> Image {
+        self.ballast = bytes;
+        self
     }
 
     /// Returns it for another platform.
@@ -91,6 +101,13 @@ fn put_image(blobs: &Path, image: &Image) -> Value {
         .arg("-cf")
         .arg(&note)
         .arg("note");
+    if image.ballast > 0 {
+        let mut bytes = vec![0; image.ballast];
+        let mut random = std::fs::File::open("/dev/urandom").expect("every Linux has it");
+        std::io::Read::read_exact(&mut random, &mut bytes).expect("it does not end");
+        std::fs::write(tree.join("ballast"), bytes).expect("a new file");
+        command.arg("ballast");
+    }
     assert!(command.status().expect("tar runs").success());
     let (mut layers, mut diff_ids) = (Vec::new(), Vec::new());
     for tar in [tar, note] {

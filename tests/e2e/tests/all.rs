@@ -38,6 +38,8 @@ mod ports;
 mod prune;
 mod ps;
 mod pull;
+mod push;
+mod registries;
 mod registry;
 mod registry_docker;
 mod restart_policy;

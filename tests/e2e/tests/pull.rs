@@ -393,3 +393,20 @@ case!(a_credential_helper, |e| {
     let asked = std::fs::read_to_string(bin.join("asked")).expect("the helper was asked");
     assert!(asked.starts_with("erase\n"), "{asked}");
 });
+
+case!(distribution, |e| {
+    let registry = e.registry();
+    one(&registry, "app:1", Packed::Gzip);
+    let ask = |name: &str| e.get_path(&format!("/distribution/{}/json", registry.name(name)));
+    let found = ask("app:1").is(200).json();
+    assert_eq!(found["Descriptor"]["digest"], registry.digest("app:1"));
+    assert_eq!(found["Platforms"][0]["os"], "linux");
+    ask("app:2").refuses(404, "manifest unknown: manifest unknown");
+    let here = Image::new(Packed::Gzip, "here");
+    let there = Image::new(Packed::Gzip, "there").on("linux/s390x");
+    registry.put("both:1", &[here, there]);
+    let found = ask("both:1").is(200).json();
+    assert_eq!(found["Platforms"][1]["architecture"], "s390x");
+    let kind = found["Descriptor"]["mediaType"].as_str().expect("a text");
+    assert!(kind.contains("index"), "{kind}");
+});

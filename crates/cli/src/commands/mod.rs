@@ -67,6 +67,7 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "image ls" => images::list,
         "image prune" => images::prune,
         "image pull" => transfer::pull,
+        "image push" => transfer::push,
         "image rm" => images::remove,
         "image save" => transfer::save,
         "image tag" => images::tag,

@@ -124,6 +124,44 @@ pub(crate) fn pull(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     Ok(0)
 }
 
+/// `push`
+pub(crate) fn push(session: &mut Session, parsed: &Parsed) -> Result<i32> {
+    let reference: types::Reference = parsed.args[0]
+        .parse()
+        .map_err(|error: types::reference::InvalidReference| Error::text(error.to_string()))?;
+    let all = parsed.is_set("all-tags");
+    let quiet = parsed.is_set("quiet");
+    if reference.digest().is_some() {
+        return Err(Error::text("cannot push a digest reference"));
+    }
+    if all && reference.tag().is_some() {
+        return Err(Error::text("tag can't be used with --all-tags/-a"));
+    }
+    if !all && reference.tag().is_none() && !quiet {
+        session.line("Using default tag: latest")?;
+    }
+    let reference = if all {
+        reference
+    } else {
+        reference.or_latest()
+    };
+    let query = Query::default()
+        .with_text("platform", parsed.text("platform"))
+        .with_text("tag", reference.tag().unwrap_or_default())
+        .render();
+    let shown = credentials::header(&session.config, reference.registry())?;
+    let name = crate::http::escape_path(&canonical_name(&reference));
+    let path = format!("/images/{name}/push{query}");
+    let mut response = session
+        .client
+        .stream_shown("POST", &path, shown.as_deref())?;
+    progress::show(&mut response, To::Stdout, quiet)?;
+    if quiet {
+        session.line(&reference.to_string())?;
+    }
+    Ok(0)
+}
+
 /// Writes an archive to a file that appears only when it is whole, or to stdout.
 pub(crate) fn receive(response: &mut Response, output: &str) -> Result<()> {
     if output.is_empty() {

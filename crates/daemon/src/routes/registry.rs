@@ -1,11 +1,13 @@
-//! What goes to and comes from registries: pull; progress as dockerd streams it.
+//! What goes to and comes from registries: pull, push, login; progress as dockerd streams it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use api::auth::{AuthAnswer, AuthRequest};
 use api::progress::{Progress, ProgressDetail};
-use engine::{Credentials, Engine, LayerStep, PullRequest, PullStep};
+use engine::{
+    Credentials, Engine, LayerStep, PullRequest, PullStep, PushRequest, PushStep, SendStep,
+};
 use tokio::sync::mpsc;
 use types::{Platform, Reference};
 
@@ -35,6 +37,86 @@ pub(crate) async fn pull(request: Request) -> Result {
         engine.image_pull(pull, Arc::new(steps)).await
     })
     .await
+}
+
+/// `POST /images/{name}/push`: sends a tag, or all of them.
+pub(crate) async fn push(request: Request) -> Result {
+    let reference = wanted(&request.name, request.query.get("tag"))?;
+    if reference.digest().is_some() {
+        return Err(Failure::bad_request("cannot push a digest reference"));
+    }
+    if let Some(platform) = platform(request.query.get("platform"))?
+        && Platform::of_machine(std::env::consts::ARCH)
+            .runs(&platform)
+            .is_none()
+    {
+        return Err(Failure::not_yet("push of another platform"));
+    }
+    let push = PushRequest {
+        reference,
+        credentials: credentials(&request),
+    };
+    stream(request.engine, move |engine, say| async move {
+        let steps = move |step: PushStep| {
+            for document in sent(step) {
+                say(document);
+            }
+        };
+        engine.image_push(push, Arc::new(steps)).await
+    })
+    .await
+}
+
+/// A step of a push in dockerd's words.
+fn sent(step: PushStep) -> Vec<Progress> {
+    match step {
+        PushStep::To(name) => {
+            let text = format!("The push refers to repository [{name}]");
+            vec![Progress::status("", text)]
+        }
+        PushStep::Layer { id, doing } => vec![layer_out(&id, doing)],
+        PushStep::Tag { tag, digest, size } => {
+            let aux = serde_json::json!({"Tag": tag, "Digest": digest, "Size": size});
+            vec![
+                Progress::status("", format!("{tag}: digest: {digest} size: {size}")),
+                Progress {
+                    progress_detail: Some(ProgressDetail::default()),
+                    aux: Some(aux),
+                    ..Progress::default()
+                },
+            ]
+        }
+    }
+}
+
+fn layer_out(id: &str, doing: SendStep) -> Progress {
+    let plain = |status: &str| Progress {
+        progress_detail: Some(ProgressDetail::default()),
+        ..Progress::status(id, status)
+    };
+    match doing {
+        SendStep::Preparing => plain("Preparing"),
+        SendStep::Waiting => plain("Waiting"),
+        SendStep::Exists => plain("Layer already exists"),
+        SendStep::Mounted(from) => plain(&format!("Mounted from {from}")),
+        SendStep::Pushing { current, total } => Progress::bar(id, "Pushing", current, total),
+        SendStep::Retrying(1) => plain("Retrying in 1 second"),
+        SendStep::Retrying(seconds) => plain(&format!("Retrying in {seconds} seconds")),
+        SendStep::Pushed => plain("Pushed"),
+    }
+}
+
+/// `GET /distribution/{name}/json`: asks a registry what a name stands for.
+pub(crate) async fn distribution(request: Request) -> Result {
+    let reference = wanted(&request.name, "")?.or_latest();
+    let found = request
+        .engine
+        .image_distribution(&reference, credentials(&request))
+        .await?;
+    Ok(Answer::ok(&serde_json::json!({
+        "Descriptor": found.descriptor,
+        "Platforms": found.platforms,
+    })))
 }
 
 /// `POST /auth`: shows credentials to a registry.

@@ -341,7 +341,13 @@ impl Work {
             held += piece.len() - skipped;
             pieces.push(piece.slice(skipped..));
             if held >= PIECE || end.is_some() {
-                ingest = write(ingest, std::mem::take(&mut pieces)).await?;
+                let written = write(ingest, std::mem::take(&mut pieces)).await;
+                if written.is_err() {
+                    // More than was announced, or no space: nobody goes on from there.
+                    let digest = self.wanted.blob.digest;
+                    self.engine.images().forget_ingests([digest]);
+                }
+                ingest = written?;
                 held = 0;
                 let current = ingest.written();
                 self.doing(LayerStep::Downloading { current, total });

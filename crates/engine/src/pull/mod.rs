@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use image::{LayerBlob, Manifest, Pulled, StagedLayer, Wanted};
 use registry::client::{Access, Credentials, Fetched, Repository};
-use types::oci::image::{Descriptor, ImageConfig};
+use types::oci::image::{Descriptor, ImageConfig, IndexEntry, PlatformEntry};
 use types::{Digest, ErrorKind, Platform, Reference};
 
 pub(crate) use flight::Flights;
@@ -231,6 +231,60 @@ impl Engine {
         }
         let registry = self.registry().log_in(named.registry(), credentials);
         Ok(registry.await?)
+    }
+}
+
+/// What a registry says of a reference.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// What it names.
+    pub descriptor: Descriptor,
+    /// For which machines it is.
+    pub platforms: Vec<PlatformEntry>,
+}
+
+impl Engine {
+    /// Asks a registry what a reference names, without pulling it.
+    pub async fn image_distribution(
+        &self,
+        reference: &Reference,
+        credentials: Option<Credentials>,
+    ) -> Result<Distribution> {
+        let repository = self
+            .registry()
+            .repository(reference, credentials, Access::Pull);
+        let target = match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => digest.to_string(),
+            (None, tag) => tag.unwrap_or("latest").to_owned(),
+        };
+        let fetched = retried(&repository, || repository.manifest(&target)).await?;
+        let document = choose::read(&fetched.media_type, &fetched.text)?;
+        let descriptor = Descriptor {
+            media_type: document.media_type().to_owned(),
+            digest: fetched.digest,
+            size: fetched.text.len() as u64,
+        };
+        let platforms = match document {
+            Document::Index { index, .. } => {
+                let platform = |entry: IndexEntry| entry.platform;
+                index.manifests.into_iter().filter_map(platform).collect()
+            }
+            Document::Image { manifest, .. } => {
+                let text = fetch_config(&repository, reference, &manifest.config).await?;
+                let config: ImageConfig = serde_json::from_str(&text)
+                    .map_err(|e| Error::invalid(format!("invalid image config: {e}")))?;
+                vec![PlatformEntry {
+                    architecture: config.architecture,
+                    os: config.os,
+                    variant: config.variant.unwrap_or_default(),
+                    ..PlatformEntry::default()
+                }]
+            }
+        };
+        Ok(Distribution {
+            descriptor,
+            platforms,
+        })
     }
 }
 

@@ -381,7 +381,7 @@ impl Client {
             method: go_method(ask.method.as_str()),
             url: origin,
             reason: format!("stopped after {REDIRECTS} redirects"),
-            refused: false,
+            refused: true,
         })
     }
 
