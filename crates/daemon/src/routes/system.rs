@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use api::ApiVersion;
-use api::system::{Commit, Component, Firewall, Info, Platform, Plugins, Runtime, Swarm, Version};
+use api::system::{
+    Commit, Component, Firewall, IndexConfig, Info, Platform, Plugins, RegistryConfig, Runtime,
+    Swarm, Version,
+};
 use hyper::StatusCode;
 
 use crate::request::{Answer, Request, Result};
@@ -66,6 +69,33 @@ pub(crate) async fn version(request: Request) -> Result {
     Ok(Answer::ok(&document))
 }
 
+/// Which registries have rules of their own; this machine may always be talked to without TLS.
+fn registries(known: &engine::Registries) -> RegistryConfig {
+    let (networks, hosts): (Vec<_>, Vec<_>) = known
+        .insecure
+        .iter()
+        .cloned()
+        .partition(|name| name.contains('/'));
+    let index = |name: &str, official: bool, mirrors: &[String]| IndexConfig {
+        mirrors: Some(mirrors.to_vec()),
+        name: name.to_owned(),
+        official,
+        secure: official,
+    };
+    let mut configs: BTreeMap<String, IndexConfig> = hosts
+        .iter()
+        .map(|host| (host.clone(), index(host, false, &[])))
+        .collect();
+    let official = index("docker.io", true, &known.mirrors);
+    configs.insert("docker.io".to_owned(), official);
+    let own = ["::1/128", "127.0.0.0/8"].map(str::to_owned);
+    RegistryConfig {
+        index_configs: configs,
+        insecure_registry_cidrs: Some(networks.into_iter().chain(own).collect()),
+        mirrors: (!known.mirrors.is_empty()).then(|| known.mirrors.clone()),
+    }
+}
+
 pub(crate) async fn info(request: Request) -> Result {
     let engine = &request.engine;
     let facts = engine.info().await?;
@@ -111,6 +141,8 @@ pub(crate) async fn info(request: Request) -> Result {
         os_version: facts.os_version,
         os_type: "linux".to_owned(),
         architecture: facts.machine,
+        index_server_address: "https://index.docker.io/v1/".to_owned(),
+        registry_config: registries(&config.registries),
         n_cpu: count(facts.cpus),
         mem_total: i64::try_from(facts.memory).unwrap_or(i64::MAX),
         docker_root_dir: config.data_root.display().to_string(),

@@ -14,7 +14,7 @@ use super::auth::Wanted;
 use super::credentials::Credentials;
 use super::endpoint::{Endpoint, endpoints};
 use super::error::{Error, Result};
-use super::transport::{Body, go_method, nothing, whole};
+use super::transport::{Body, nothing, whole};
 use super::{Access, Client, lock};
 use crate::protocol::challenge::{self, Challenge};
 use crate::protocol::errors::{self, Item};
@@ -377,11 +377,9 @@ impl Client {
                 }
             }
         }
-        Err(Error::NoAnswer {
-            method: go_method(ask.method.as_str()),
+        Err(Error::Protocol {
             url: origin,
             reason: format!("stopped after {REDIRECTS} redirects"),
-            refused: true,
         })
     }
 

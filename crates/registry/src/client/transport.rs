@@ -129,14 +129,13 @@ fn words(error: &legacy::Error, host: &str) -> (String, bool) {
             return (tls_words(tls), true);
         }
         if let Some(failed) = one.downcast_ref::<io::Error>() {
-            if let Some(tls) = failed
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            {
-                return (tls_words(tls), true);
-            }
             if let Some(words) = io_words(failed, host) {
                 return (words, error.is_connect());
+            }
+            // What an I/O error was made of is no source of it.
+            if let Some(inner) = failed.get_ref() {
+                cause = Some(inner);
+                continue;
             }
         }
         last = one.to_string();
