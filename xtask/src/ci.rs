@@ -50,6 +50,9 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
     take("check", &|| check::check(root).map(|()| one()));
     take("tests without rights", &|| unprivileged(root));
     take("tests of the rooms as root", &|| rooms(root));
+    take("our runtime beside runc and under other engines", &|| {
+        conformance(root)
+    });
     for client in [Client::Docker, Client::Wharf] {
         let choice = Choice {
             kind: Kind::Wharf,
@@ -99,6 +102,8 @@ fn rooms(root: &Path) -> Result<Counts> {
         "--workspace",
         "--exclude",
         "e2e",
+        "--exclude",
+        "conformance",
         "--profile",
         "ci",
     ];
@@ -108,6 +113,25 @@ fn rooms(root: &Path) -> Result<Counts> {
         Command::new("cargo")
             .args(words)
             .args(filter)
+            .current_dir(root),
+    )
+}
+
+fn conformance(root: &Path) -> Result<Counts> {
+    let program = e2e::build(root)?;
+    let words = [
+        "nextest",
+        "run",
+        "--package",
+        "conformance",
+        "--profile",
+        "ci",
+    ];
+    e2e::counted(
+        root,
+        Command::new("cargo")
+            .args(words)
+            .env("WHARF_BIN", program)
             .current_dir(root),
     )
 }

@@ -11,6 +11,7 @@ use crate::run::{run, step};
 const PACKAGES: &[&str] = &[
     "buildah",
     "busybox-static",
+    "containerd",
     "debootstrap",
     "docker-registry",
     "docker.io",

@@ -7,7 +7,7 @@ use sys::{Errno, bpf, cgroupfs};
 use crate::device::{DEVICE_PROGRAM, program};
 use crate::group::{Group, Place};
 use crate::hierarchy::Version;
-use crate::plan::Fallback;
+use crate::plan::{Fallback, MEMORY_CHECK};
 use crate::{Error, Result, Write, v1, v2};
 
 impl Group {
@@ -39,6 +39,9 @@ impl Group {
     fn write<'a>(&self, write: &'a Write, open: &mut Option<(&'a str, OwnedFd)>) -> Result<()> {
         if write.file == DEVICE_PROGRAM {
             return self.attach_device_program(&write.value);
+        }
+        if write.file == MEMORY_CHECK {
+            return self.check_memory(&write.value);
         }
         let error = match self.write_value(write, open) {
             Err(error) if error.errno() == Some(Errno::NOENT) => error,
@@ -84,6 +87,27 @@ impl Group {
                 .try_for_each(|id| bpf::detach_device_program(dir, id))
         };
         swap().map_err(|error| place.error(&self.path, error))
+    }
+
+    /// Refuses a limit below what is in use.
+    fn check_memory(&self, limit: &str) -> Result<()> {
+        let Some(place) = self.place("memory") else {
+            return Ok(());
+        };
+        let number = |file| {
+            // A kernel without the file has nothing to compare.
+            let text = cgroupfs::read(place.dir.as_fd(), file).unwrap_or_default();
+            text.trim().parse::<u64>().unwrap_or_default()
+        };
+        let usage = number("memory.current");
+        if limit.parse().is_ok_and(|limit: u64| usage <= limit) {
+            return Ok(());
+        }
+        Err(Error::MemoryInUse {
+            limit: limit.to_owned(),
+            usage,
+            peak: number("memory.peak"),
+        })
     }
 
     fn write_value<'a>(

@@ -21,6 +21,10 @@ pub struct Write {
     pub value: String,
 }
 
+/// No file, but a question: is as much memory in use? v1 refuses a limit below that by itself, v2
+/// kills until it fits.
+pub(crate) const MEMORY_CHECK: &str = "memory.current <";
+
 /// What to write for `resources` here, and what cannot be obeyed, in one sentence each.
 pub fn plan(resources: &Resources, topology: &Topology) -> Result<(Vec<Write>, Vec<String>)> {
     let mut draft = Draft {
@@ -212,6 +216,11 @@ fn limit_memory(memory: &Memory, draft: &mut Draft<'_>) -> Result<()> {
         && !no_killer
     {
         return Ok(());
+    }
+    if let (Version::V2, Some(true), Some(limit @ 1..)) =
+        (draft.version("memory")?, memory.check_before_update, limit)
+    {
+        draft.write("memory", MEMORY_CHECK, limit);
     }
     match draft.version("memory")? {
         Version::V1 => v1::memory(limit, swap, draft),
@@ -434,6 +443,15 @@ mod tests {
             r#"{"memory":{"swap":100}}"#,
             &["memory.memsw.limit_in_bytes=100"],
             &["error: invalid resources: a limit on memory and swap needs one on memory"],
+        );
+    }
+
+    #[test]
+    fn what_is_in_use_is_asked_for() {
+        check(
+            r#"{"memory":{"limit":100,"checkBeforeUpdate":true}}"#,
+            &["memory.limit_in_bytes=100"],
+            &["memory.current <=100", "memory.max=100"],
         );
     }
 

@@ -3,7 +3,9 @@
 //! Vocabulary: *init* is process 1 of the container, and our code in it up to execve.
 //!
 //! Invariants: one thread, by type; nothing allocates, logs or reads a locale between clone and
-//! execve; the environment is never read; no image, network or log driver is known here.
+//! execve (but for hooks, descriptors that are handed over and copies in a user namespace, which no
+//! start of an engine's container has; a child of a process with one thread may); the environment is
+//! never read; no image, network or log driver is known here.
 
 #![forbid(unsafe_code)]
 

@@ -246,10 +246,14 @@ pub fn change_root(root: BorrowedFd<'_>) -> Result<()> {
     rustix::process::chdir(c"/").map_err(failed)
 }
 
-/// Changes the working directory.
+/// Changes the working directory; the links of /proc that are no links lead nowhere.
 pub fn change_dir(path: &CStr) -> Result<()> {
     failpoint::pass("chdir")?;
-    rustix::process::chdir(path).map_err(|errno| Error::new("chdir", errno))
+    let failed = |errno| Error::new("chdir", errno);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_MAGICLINKS;
+    let dir = rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve).map_err(failed)?;
+    rustix::process::fchdir(dir).map_err(failed)
 }
 
 /// Makes sure that the working directory lies inside the root: the kernel prefixes another one

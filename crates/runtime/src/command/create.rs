@@ -243,7 +243,8 @@ fn adjust(
         start_container: hooks.start_container.clone(),
         state: list::state_text(entry, "creating", pid).into_bytes(),
         state_at_start: list::state_text(entry, "created", pid).into_bytes(),
-        cwd: order.bundle.clone(),
+        // As with runc: hooks name what they change below it.
+        cwd: order.rootfs.clone(),
     };
     Ok(())
 }

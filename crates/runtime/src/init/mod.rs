@@ -272,7 +272,7 @@ fn finish(
                 Path::new("/"),
             ) {
                 tell(std::io::stderr().as_fd(), &failed);
-                clone::exit(255)
+                clone::exit(1)
             }
             let failure = last(process, place);
             // The parent was told that all is well: now the container's own stderr is the place.

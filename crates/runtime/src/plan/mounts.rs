@@ -280,7 +280,7 @@ const ATTRIBUTES: [(&str, u64, u64); 18] = [
     ("nostrictatime", attr::RELATIME, attr::ATIME),
     ("noatime", attr::NOATIME, attr::ATIME),
     ("strictatime", attr::STRICTATIME, attr::ATIME),
-    ("norelatime", attr::STRICTATIME, attr::ATIME),
+    ("norelatime", attr::RELATIME, attr::ATIME),
 ];
 
 fn attribute(word: &str) -> Option<(u64, u64)> {

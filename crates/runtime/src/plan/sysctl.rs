@@ -24,6 +24,11 @@ pub(super) fn sysctls(
 ) -> Result<Vec<Sysctl>, Invalid> {
     let mut steps = Vec::new();
     for (name, value) in &linux.sysctl {
+        if matches!(name.as_str(), "kernel.hostname" | "kernel/hostname") {
+            return Err(Invalid::Conflict(
+                "sysctl \"kernel.hostname\" is not allowed as it conflicts with the OCI \"hostname\" field",
+            ));
+        }
         // Both forms are in use: dots, and slashes where a part (a link's name) has dots itself.
         let path = match (name.find('/'), name.find('.')) {
             (Some(slash), Some(dot)) if slash < dot => name.clone(),
