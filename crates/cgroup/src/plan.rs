@@ -180,7 +180,8 @@ fn cpuset(cpu: &Cpu, draft: &mut Draft<'_>) -> Result<()> {
     Ok(())
 }
 
-fn limit_memory(memory: &Memory, draft: &mut Draft<'_>) -> Result<()> {
+/// What no kernel has any more.
+fn warn_of_ignored(memory: &Memory, draft: &mut Draft<'_>) {
     for (limit, name) in [
         (memory.kernel, "kernel memory"),
         (memory.kernel_tcp, "TCP memory"),
@@ -191,6 +192,10 @@ fn limit_memory(memory: &Memory, draft: &mut Draft<'_>) -> Result<()> {
             ));
         }
     }
+}
+
+fn limit_memory(memory: &Memory, draft: &mut Draft<'_>) -> Result<()> {
+    warn_of_ignored(memory, draft);
     let limit = given(memory.limit);
     let mut swap = given(memory.swap);
     if let (Some(limit), Some(swap)) = (limit, swap)
