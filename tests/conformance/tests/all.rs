@@ -10,7 +10,12 @@
     clippy::print_stderr,
     reason = "tests report on their output"
 )]
-#![allow(clippy::panic, reason = "a test fails by a panic")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::tests_outside_test_module,
+    reason = "all of this is tests, and a test fails by a panic"
+)]
 
 mod commands;
 mod config;

@@ -1,6 +1,6 @@
 //! The rows of the list of past holes that belong to a runtime, one test each, named after them.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use conformance::{Bundle, Runtime, our_program, unique};
 use serde_json::{Value, json};
@@ -220,7 +220,6 @@ fn root_cve_2019_5736_own_program() {
     let mut bundle = Bundle::new("");
     let script = bundle.dir().join("rootfs/evil");
     std::fs::write(&script, "#!/proc/self/exe\n").unwrap();
-    use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let all = json!(["CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]);
     bundle.set(

@@ -7,7 +7,7 @@ use conformance::{Bundle, Runtime, unique};
 use serde_json::{Value, json};
 
 /// Accepts once, prints what came as JSON: the bytes, and what the descriptors say until their end.
-const LISTEN: &str = r#"
+const LISTEN: &str = r"
 import json, os, socket, sys
 path, read = sys.argv[1:]
 server = socket.socket(socket.AF_UNIX)
@@ -28,7 +28,7 @@ while read == 'yes':
 for fd in fds:
     os.close(fd)
 print(json.dumps({'data': data.decode(), 'fds': len(fds), 'said': said.decode()}), flush=True)
-"#;
+";
 
 struct Listener {
     child: Child,
