@@ -522,6 +522,10 @@ case!(one_registry_to_a_root, |e| {
             &["--addr", "nowhere"],
             "invalid argument \"nowhere\" for \"--addr\"",
         ),
+        (
+            &["--addr", "127.0.0.1:0", "--s3", "nowhere"],
+            "invalid argument \"nowhere\" for \"--s3\"",
+        ),
         (&["--config", "/no/such"], "/no/such"),
     ] {
         let mut command = e.own();

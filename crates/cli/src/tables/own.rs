@@ -14,6 +14,7 @@ const REGISTRY_SERVE: &[Flag] = &[
     flag(' ', "config", Kind::Text, "A file of settings (TOML)"),
     flag(' ', "htpasswd", Kind::Text, "Accounts: lines of name:bcrypt"),
     flag(' ', "root", Kind::Text, "Where content is kept (default \"/var/lib/wharf-registry\")"),
+    flag(' ', "s3", Kind::Text, "A bucket for the content: s3://BUCKET[/PREFIX][?endpoint=URL&region=R]"),
     flag(' ', "tls-cert", Kind::Text, "Certificate chain (PEM): serve https"),
     flag(' ', "tls-key", Kind::Text, "Its key (PEM)"),
 ];

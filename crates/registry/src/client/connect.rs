@@ -24,7 +24,7 @@ type Boxed<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// Looks names up: a static program has no `getaddrinfo`.
 #[derive(Clone, Debug)]
-pub(super) struct Names;
+pub(crate) struct Names;
 
 impl Service<Name> for Names {
     type Response = std::vec::IntoIter<SocketAddr>;

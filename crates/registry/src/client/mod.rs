@@ -19,6 +19,7 @@ mod transport;
 mod upload;
 
 pub use blob::BlobStream;
+pub(crate) use connect::Names;
 pub use credentials::Credentials;
 pub use error::{Error, Result};
 pub use manifest::Fetched;

@@ -40,7 +40,13 @@ pub(crate) async fn blob(
 
 async fn get(registry: &Registry, ask: &Ask, repository: &Repository, digest: Digest) -> Answer {
     let (link, key) = (Key::blob(repository, digest), Key::content(digest));
-    let content = registry.store.open_linked(link, key).await?;
+    let mut content = registry.store.open_linked(link.clone(), key.clone()).await?;
+    if content.is_none()
+        && let Some(mirror) = &registry.mirror
+    {
+        mirror.blob(registry, repository, digest).await?;
+        content = registry.store.open_linked(link, key).await?;
+    }
     let content = content.ok_or_else(|| unknown(digest))?;
     // Whoever looks whether it is there is about to refer to it.
     registry.touched.touch(digest);
@@ -63,7 +69,7 @@ async fn get(registry: &Registry, ask: &Ask, repository: &Repository, digest: Di
     let mut response = Response::new(if ask.method == Method::HEAD || len == 0 {
         Body::empty()
     } else {
-        Body::file(content.file, from, len)
+        content.body(from, len).await?
     });
     *response.status_mut() = status;
     put(&mut response, header::ETAG, &tag);
@@ -94,6 +100,7 @@ pub(crate) async fn begin(registry: &Registry, ask: Ask, repository: &Repository
     if ask.method != Method::POST {
         return Err(not_allowed("POST"));
     }
+    registry.may_push()?;
     if let Some(digest) = ask.query.find("mount")
         && let Ok(digest) = digest.parse()
         && mount(registry, &ask, repository, digest).await?
@@ -206,7 +213,7 @@ fn expected(ask: &Ask, upload: &Arc<Upload>) -> Result<Option<u64>, Fault> {
 }
 
 /// Checks what came and makes it a blob of the repository.
-async fn finish(
+pub(crate) async fn finish(
     registry: &Registry,
     upload: &Arc<Upload>,
     work: &mut Work,

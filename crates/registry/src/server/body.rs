@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use hyper::body::{Body as HyperBody, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
@@ -20,6 +22,19 @@ const PIECE: usize = 64 << 10;
 pub(crate) enum Body {
     Whole(Option<Bytes>),
     File(Reader),
+    Stream(Stream),
+}
+
+/// Bytes that come from elsewhere, and how many are still to come.
+pub(crate) struct Stream {
+    pieces: BoxStream<'static, io::Result<Bytes>>,
+    left: u64,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stream({} bytes)", self.left)
+    }
 }
 
 /// A part of a file on its way.
@@ -41,6 +56,11 @@ impl Body {
         Self::Whole((!bytes.is_empty()).then_some(bytes))
     }
 
+    /// Makes a body of `left` bytes that come from elsewhere.
+    pub(crate) fn stream(pieces: BoxStream<'static, io::Result<Bytes>>, left: u64) -> Self {
+        Self::Stream(Stream { pieces, left })
+    }
+
     /// Makes a body of `left` bytes of a file from the position `at`.
     pub(crate) fn file(file: Arc<File>, at: u64, left: u64) -> Self {
         Self::File(Reader {
@@ -48,6 +68,21 @@ impl Body {
             at,
             left,
             reading: None,
+        })
+    }
+}
+
+impl Stream {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let piece = ready!(self.pieces.poll_next_unpin(context));
+        Poll::Ready(match piece {
+            Some(Ok(bytes)) => {
+                self.left = self.left.saturating_sub(bytes.len() as u64);
+                Some(Ok(bytes))
+            }
+            // The connection breaks off rather than end early.
+            None if self.left > 0 => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+            other => other,
         })
     }
 }
@@ -101,6 +136,9 @@ impl HyperBody for Body {
             Self::File(reader) => reader
                 .poll_piece(context)
                 .map(|piece| piece.map(|bytes| bytes.map(Frame::data))),
+            Self::Stream(stream) => stream
+                .poll_piece(context)
+                .map(|piece| piece.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
@@ -108,6 +146,7 @@ impl HyperBody for Body {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::File(reader) => reader.left == 0,
+            Self::Stream(stream) => stream.left == 0,
         }
     }
 
@@ -115,6 +154,7 @@ impl HyperBody for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::File(reader) => SizeHint::with_exact(reader.left),
+            Self::Stream(stream) => SizeHint::with_exact(stream.left),
         }
     }
 }

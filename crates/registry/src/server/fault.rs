@@ -27,6 +27,7 @@ pub(crate) enum Code {
     RangeInvalid,
     PageNumberInvalid,
     NotFound,
+    Unavailable,
     Unknown,
 }
 
@@ -52,6 +53,7 @@ impl Code {
             Self::RangeInvalid => "RANGE_INVALID",
             Self::PageNumberInvalid => "PAGINATION_NUMBER_INVALID",
             Self::NotFound => "NOT_FOUND",
+            Self::Unavailable => "UNAVAILABLE",
             Self::Unknown => "UNKNOWN",
         }
     }
@@ -68,6 +70,7 @@ impl Code {
             Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::RangeInvalid => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BlobUploadInvalid
             | Self::DigestInvalid

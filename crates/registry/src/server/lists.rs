@@ -26,7 +26,14 @@ const SEARCH_MAX: usize = 100;
 pub(crate) async fn tags(registry: &Registry, ask: &Ask, repository: &Repository) -> Answer {
     only_get(ask)?;
     let wish = Wish::of(&ask.query)?;
-    let tags = registry.store.names(Key::tags(repository)).await?;
+    let origin = match &registry.mirror {
+        Some(mirror) => mirror.tags(repository).await,
+        None => None,
+    };
+    let tags = match origin {
+        Some(tags) => tags,
+        None => registry.store.names(Key::tags(repository)).await?,
+    };
     if tags.is_empty() && !exists(registry, repository).await? {
         let fault = Fault::new(Code::NameUnknown, "repository name not known to registry");
         return Err(fault.with_detail(json!({"name": repository.as_str()})));

@@ -38,6 +38,7 @@ pub(crate) async fn manifest(
             get(registry, &ask, repository, &target).await
         }
         Method::PUT => {
+            registry.may_push()?;
             let target = target.map_err(|text| bad_reference(&text))?;
             put_manifest(registry, ask, repository, &target).await
         }
@@ -73,6 +74,9 @@ pub(crate) async fn find(
     repository: &Repository,
     target: &Target,
 ) -> Result<Option<Arc<Manifest>>, Fault> {
+    if let Some(mirror) = &registry.mirror {
+        mirror.manifest(registry, repository, target).await?;
+    }
     let name = target.to_string();
     let cached = registry.cache.get(repository, &name);
     registry.metrics.cache(cached.is_some());
@@ -238,7 +242,7 @@ async fn check(
 }
 
 /// Writes a manifest: its bytes, that the repository has it, and that its subject is referred to.
-async fn keep(
+pub(crate) async fn keep(
     registry: &Registry,
     repository: &Repository,
     document: &Document,

@@ -18,6 +18,7 @@ mod lists;
 mod manifest;
 mod manifests;
 mod metrics;
+mod mirror;
 mod names;
 mod options;
 mod paging;

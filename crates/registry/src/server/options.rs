@@ -10,9 +10,12 @@ use serde::Deserialize;
 
 use super::door::Challenge;
 use super::fault::{Code, Fault};
+use super::mirror::Upstream;
+use super::query::Query;
 use super::quota::Limits;
 use super::rights::Rule;
 use super::secret;
+use super::store::Place;
 
 /// Where it listens when nothing is said: only this machine, for nobody is asked for a password.
 const ADDR: &str = "127.0.0.1:5000";
@@ -41,9 +44,12 @@ pub(crate) enum Error {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) addr: SocketAddr,
+    /// Content, or where there is a bucket only what is on its way there.
     pub(crate) root: PathBuf,
+    pub(crate) bucket: Option<Place>,
     pub(crate) settings: Settings,
     pub(crate) people: People,
+    pub(crate) upstream: Option<Upstream>,
     /// Certificate and key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
@@ -100,6 +106,7 @@ impl Settings {
 struct Document {
     addr: Option<String>,
     root: Option<PathBuf>,
+    s3: Option<String>,
     delete: Option<bool>,
     blob_max: Option<u64>,
     /// Seconds.
@@ -114,6 +121,7 @@ struct Document {
     collect: CollectDocument,
     #[serde(default)]
     quota: Limits,
+    upstream: Option<Upstream>,
     #[serde(default)]
     account: Vec<Account>,
     #[serde(default)]
@@ -139,7 +147,7 @@ struct Account {
 }
 
 /// The flags; the client's table holds their help.
-const FLAGS: [&str; 6] = ["addr", "config", "htpasswd", "root", "tls-cert", "tls-key"];
+const FLAGS: [&str; 7] = ["addr", "config", "htpasswd", "root", "s3", "tls-cert", "tls-key"];
 
 /// Reads the words after `registry serve`, and the file they name.
 pub(crate) fn parse(args: &[OsString]) -> Result<Options, Error> {
@@ -196,6 +204,7 @@ fn settle(given: &[(&'static str, String)]) -> Result<Options, Error> {
     Ok(Options {
         addr: address(&addr)?,
         root: root.unwrap_or_else(|| PathBuf::from(ROOT)),
+        bucket: last("s3").or(document.s3).as_deref().map(place).transpose()?,
         settings: Settings {
             blob_max: document.blob_max.unwrap_or(u64::MAX),
             delete: document.delete.unwrap_or(true),
@@ -214,6 +223,7 @@ fn settle(given: &[(&'static str, String)]) -> Result<Options, Error> {
             challenge: document.challenge,
             url: document.url,
         },
+        upstream: document.upstream,
         tls,
     })
 }
@@ -228,6 +238,40 @@ fn address(text: &str) -> Result<SocketAddr, Error> {
         flag: "--addr",
         value: text.to_owned(),
         why: "not an address and a port".to_owned(),
+    })
+}
+
+/// `s3://BUCKET/PREFIX?endpoint=URL&region=R`; who we are there stands in the environment, as with
+/// every program that speaks S3.
+fn place(url: &str) -> Result<Place, Error> {
+    #[expect(clippy::disallowed_methods, reason = "read once, here")]
+    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let bad = || Error::Value {
+        flag: "--s3",
+        value: url.to_owned(),
+        why: "not s3://BUCKET[/PREFIX][?endpoint=URL&region=REGION]".to_owned(),
+    };
+    let rest = url.strip_prefix("s3://").ok_or_else(bad)?;
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+    if bucket.is_empty() {
+        return Err(bad());
+    }
+    let prefix = prefix.trim_matches('/');
+    let query = Query::parse(query);
+    let region = query.find("region").map(str::to_owned);
+    let region = region.or_else(|| said("AWS_REGION"));
+    Ok(Place {
+        bucket: bucket.to_owned(),
+        prefix: if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{prefix}/")
+        },
+        endpoint: query.find("endpoint").map(str::to_owned),
+        region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+        keys: said("AWS_ACCESS_KEY_ID").zip(said("AWS_SECRET_ACCESS_KEY")),
+        token: said("AWS_SESSION_TOKEN"),
     })
 }
 
@@ -256,6 +300,17 @@ mod tests {
         assert_eq!(options.root, Path::new("/x"));
         for (text, address) in [(":5000", "[::]:5000"), ("localhost:1", "127.0.0.1:1")] {
             assert_eq!(super::address(text).unwrap(), address.parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_bucket_has_a_place() {
+        let found = place("s3://images/some/where/?endpoint=http://127.0.0.1:9000&region=r").unwrap();
+        assert_eq!((found.bucket.as_str(), found.prefix.as_str()), ("images", "some/where/"));
+        assert_eq!(found.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
+        assert_eq!(place("s3://images").unwrap().prefix, "");
+        for bad in ["", "images", "s3://", "s3:///x", "http://images"] {
+            assert!(place(bad).is_err(), "{bad}");
         }
     }
 

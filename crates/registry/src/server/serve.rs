@@ -21,6 +21,7 @@ use super::answer::{self, Answer, Ask, Caller, names, put};
 use super::body::Body;
 use super::door::Door;
 use super::fault::{Code, Fault};
+use super::mirror::Mirror;
 use super::options::{Options, People};
 use super::patience::Patient;
 use super::query::{Query, decode};
@@ -28,7 +29,7 @@ use super::rights::{Identity, Right};
 use super::route::{self, Route};
 use super::secret::Secrets;
 use super::state::Registry;
-use super::store::{self, Directory, Key, Store};
+use super::store::{self, Bucket, Directory, Key, Store};
 use super::uploads::Uploads;
 use super::{blobs, collect, lists, manifests, people, tls};
 
@@ -77,7 +78,12 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&str)) -> Result<()
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     let directory = Directory::open_root(&options.root)?;
-    let store = Store::Directory(Arc::new(directory));
+    let directory = Arc::new(directory);
+    let store = match &options.bucket {
+        // The root's lock is held all the same: uploads are there.
+        Some(place) => Store::Bucket(Arc::new(Bucket::open(place)?)),
+        None => Store::Directory(Arc::clone(&directory)),
+    };
     let uploads = Uploads::new(&options.root);
     let tls = options.tls.as_ref();
     let tls = tls
@@ -90,9 +96,10 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&str)) -> Result<()
         challenge,
         url,
     } = options.people;
+    let mirror = options.upstream.map(Mirror::new);
     let secrets = Secrets::open(&options.root, htpasswd, accounts)?;
     let door = Door::new(secrets, (rules, challenge), (url, tls.is_some()));
-    let registry = Registry::new(store, uploads, options.settings, door);
+    let registry = Registry::new(store, uploads, options.settings, door, mirror);
     registry
         .quotas
         .recount(&registry)
@@ -125,6 +132,7 @@ pub(crate) async fn run(options: Options, ready: impl FnOnce(&str)) -> Result<()
     // Whoever is being answered is answered; what is cut off resumes.
     let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
     drop(tokio::time::timeout(LAST_WORDS, places.acquire_many(all)).await);
+    drop(directory);
     Ok(())
 }
 

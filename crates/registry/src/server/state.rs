@@ -8,7 +8,9 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, Semaphore};
 use super::cache::Cache;
 use super::collect::Touched;
 use super::door::Door;
+use super::fault::{Code, Fault};
 use super::metrics::Metrics;
+use super::mirror::Mirror;
 use super::names::Repository;
 use super::options::Settings;
 use super::quota::Quotas;
@@ -31,6 +33,8 @@ pub(crate) struct Registry {
     pub(crate) quotas: Quotas,
     pub(crate) metrics: Metrics,
     pub(crate) touched: Touched,
+    /// The registry that this one is a cache of.
+    pub(crate) mirror: Option<Mirror>,
     /// Whoever adds a reference to content reads; the collector writes.
     pub(crate) gate: RwLock<()>,
     /// Bounds the memory of manifests on their way in.
@@ -39,7 +43,10 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(store: Store, uploads: Uploads, settings: Settings, door: Door) -> Arc<Self> {
+    pub(crate) fn new(store: Store, uploads: Uploads, settings: Settings,
+        door: Door,
+        mirror: Option<Mirror>,
+    ) -> Arc<Self> {
         let quotas = Quotas::new(settings.quota);
         Arc::new(Self {
             store,
@@ -50,10 +57,20 @@ impl Registry {
             quotas,
             metrics: Metrics::default(),
             touched: Touched::default(),
+            mirror,
             gate: RwLock::new(()),
             large: Semaphore::new(LARGE_MANIFESTS),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
         })
+    }
+
+    /// Refuses what would make a cache differ from its origin.
+    pub(crate) fn may_push(&self) -> Result<(), Fault> {
+        if self.mirror.is_none() {
+            return Ok(());
+        }
+        let words = "this registry is a cache of another: push there";
+        Err(Fault::new(Code::Unsupported, words))
     }
 
     /// Waits for the turn to change a repository's manifests and tags.

@@ -272,7 +272,8 @@ impl Upload {
         Ok(hasher.finish())
     }
 
-    async fn append(&self, work: &mut Work, batch: Vec<Bytes>) -> Result<(), Fault> {
+    /// Appends bytes that are here already.
+    pub(crate) async fn append(&self, work: &mut Work, batch: Vec<Bytes>) -> Result<(), Fault> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -302,7 +303,8 @@ impl Upload {
         Ok(())
     }
 
-    async fn truncate(&self, work: &mut Work, len: u64) -> Result<(), Fault> {
+    /// Forgets what came after the first `len` bytes.
+    pub(crate) async fn truncate(&self, work: &mut Work, len: u64) -> Result<(), Fault> {
         let path = self.data();
         blocking::run(move || -> Result<(), Error> {
             let file = File::options().write(true).open(&path);

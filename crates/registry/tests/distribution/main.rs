@@ -12,8 +12,10 @@
 mod accounts;
 mod bad_input;
 mod blobs;
+mod bucket;
 mod collect;
 mod lists;
 mod manifests;
+mod mirror;
 mod pages;
 mod server;

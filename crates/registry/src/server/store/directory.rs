@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Content, Entry, Error, Key};
-use crate::server::manifest::MANIFEST_MAX;
+use super::{Content, Entry, Error, Key, SMALL_MAX, Source};
 
 /// Mode of what is written: a registry's content is for its server.
 const MODE: u32 = 0o600;
@@ -53,8 +52,7 @@ impl Directory {
             return Ok(None);
         };
         let mut bytes = Vec::new();
-        // A descriptor repeats a manifest's annotations and says a little more.
-        let limit = MANIFEST_MAX as u64 + (64 << 10);
+        let limit = SMALL_MAX;
         file.take(limit + 1)
             .read_to_end(&mut bytes)
             .map_err(|e| Error::io("read", &path, e))?;
@@ -162,7 +160,7 @@ impl Directory {
             .len();
         Ok(Some(Content {
             size,
-            file: Arc::new(file),
+            source: Source::File(Arc::new(file)),
         }))
     }
 
