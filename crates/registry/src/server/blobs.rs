@@ -40,7 +40,10 @@ pub(crate) async fn blob(
 
 async fn get(registry: &Registry, ask: &Ask, repository: &Repository, digest: Digest) -> Answer {
     let (link, key) = (Key::blob(repository, digest), Key::content(digest));
-    let mut content = registry.store.open_linked(link.clone(), key.clone()).await?;
+    let mut content = registry
+        .store
+        .open_linked(link.clone(), key.clone())
+        .await?;
     if content.is_none()
         && let Some(mirror) = &registry.mirror
     {

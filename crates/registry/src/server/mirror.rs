@@ -86,7 +86,9 @@ impl Mirror {
             let password = self.upstream.password.as_deref().unwrap_or_default();
             Credentials::new(name, password, "")
         });
-        Ok(self.client.repository(&reference, credentials, Access::Pull))
+        Ok(self
+            .client
+            .repository(&reference, credentials, Access::Pull))
     }
 
     /// Sees to it that a manifest is here, if the origin has it.

@@ -147,7 +147,9 @@ struct Account {
 }
 
 /// The flags; the client's table holds their help.
-const FLAGS: [&str; 7] = ["addr", "config", "htpasswd", "root", "s3", "tls-cert", "tls-key"];
+const FLAGS: [&str; 7] = [
+    "addr", "config", "htpasswd", "root", "s3", "tls-cert", "tls-key",
+];
 
 /// Reads the words after `registry serve`, and the file they name.
 pub(crate) fn parse(args: &[OsString]) -> Result<Options, Error> {
@@ -204,7 +206,11 @@ fn settle(given: &[(&'static str, String)]) -> Result<Options, Error> {
     Ok(Options {
         addr: address(&addr)?,
         root: root.unwrap_or_else(|| PathBuf::from(ROOT)),
-        bucket: last("s3").or(document.s3).as_deref().map(place).transpose()?,
+        bucket: last("s3")
+            .or(document.s3)
+            .as_deref()
+            .map(place)
+            .transpose()?,
         settings: Settings {
             blob_max: document.blob_max.unwrap_or(u64::MAX),
             delete: document.delete.unwrap_or(true),
@@ -305,8 +311,12 @@ mod tests {
 
     #[test]
     fn a_bucket_has_a_place() {
-        let found = place("s3://images/some/where/?endpoint=http://127.0.0.1:9000&region=r").unwrap();
-        assert_eq!((found.bucket.as_str(), found.prefix.as_str()), ("images", "some/where/"));
+        let found =
+            place("s3://images/some/where/?endpoint=http://127.0.0.1:9000&region=r").unwrap();
+        assert_eq!(
+            (found.bucket.as_str(), found.prefix.as_str()),
+            ("images", "some/where/")
+        );
         assert_eq!(found.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
         assert_eq!(place("s3://images").unwrap().prefix, "");
         for bad in ["", "images", "s3://", "s3:///x", "http://images"] {

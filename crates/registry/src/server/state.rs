@@ -43,7 +43,10 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(store: Store, uploads: Uploads, settings: Settings,
+    pub(crate) fn new(
+        store: Store,
+        uploads: Uploads,
+        settings: Settings,
         door: Door,
         mirror: Option<Mirror>,
     ) -> Arc<Self> {

@@ -146,11 +146,16 @@ fn answer(request: &Request, objects: &Objects) -> Answer {
         }
         "POST" if upload.is_some() => {
             let prefix = format!("{key}#");
-            let parts: Vec<String> = objects.keys().filter(|k| k.starts_with(&prefix)).cloned().collect();
+            let parts: Vec<String> = objects
+                .keys()
+                .filter(|k| k.starts_with(&prefix))
+                .cloned()
+                .collect();
             let parts = parts.iter().filter_map(|part| objects.remove(part));
             let whole: Vec<u8> = parts.flatten().collect();
             objects.insert(key.clone(), whole);
-            let text = "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>";
+            let text =
+                "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>";
             (200, headers, text.into())
         }
         "PUT" => {
@@ -204,7 +209,11 @@ fn list(request: &Request, objects: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
         .unwrap();
     }
     for folder in folders {
-        write!(text, "<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>").unwrap();
+        write!(
+            text,
+            "<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>"
+        )
+        .unwrap();
     }
     text.push_str("</ListBucketResult>");
     text.into_bytes()
@@ -228,20 +237,50 @@ fn an_image_lies_in_the_bucket() {
     assert_eq!(server.get(&layer).is(200).text(), "layer");
     let part = server.ask("GET", &layer, &["Range: bytes=1-3"], b"");
     assert_eq!(part.is(206).text(), "aye");
-    assert_eq!(server.ask("HEAD", &layer, &[], b"").is(200).header("Content-Length"), Some("5"));
-    assert_eq!(server.get("/v2/_catalog").json()["repositories"], serde_json::json!(["team/app"]));
-    assert_eq!(server.get("/v2/team/app/tags/list").json()["tags"], serde_json::json!(["latest"]));
-    assert!(s3.keys().iter().all(|key| key.starts_with("below/")), "{:?}", s3.keys());
+    assert_eq!(
+        server
+            .ask("HEAD", &layer, &[], b"")
+            .is(200)
+            .header("Content-Length"),
+        Some("5")
+    );
+    assert_eq!(
+        server.get("/v2/_catalog").json()["repositories"],
+        serde_json::json!(["team/app"])
+    );
+    assert_eq!(
+        server.get("/v2/team/app/tags/list").json()["tags"],
+        serde_json::json!(["latest"])
+    );
+    assert!(
+        s3.keys().iter().all(|key| key.starts_with("below/")),
+        "{:?}",
+        s3.keys()
+    );
     assert!(!std::path::Path::new(&server.dir.at("root/blobs")).exists());
     let left = std::fs::read_dir(server.dir.at("root/uploads")).unwrap();
     assert_eq!(left.count(), 0);
     let mut signature = image(&[]);
     signature["subject"] = descriptor(MANIFEST, document.to_string().as_bytes());
-    server.put("team/app", &digest(&signature).to_string(), &signature).is(201);
+    server
+        .put("team/app", &digest(&signature).to_string(), &signature)
+        .is(201);
     let referrers = format!("/v2/team/app/referrers/{}", digest(&document));
-    assert_eq!(server.get(&referrers).json()["manifests"].as_array().unwrap().len(), 1);
-    server.ask("DELETE", "/v2/team/app/manifests/latest", &[], b"").is(202);
-    refused(&server.get("/v2/team/app/manifests/latest"), 404, "MANIFEST_UNKNOWN");
+    assert_eq!(
+        server.get(&referrers).json()["manifests"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    server
+        .ask("DELETE", "/v2/team/app/manifests/latest", &[], b"")
+        .is(202);
+    refused(
+        &server.get("/v2/team/app/manifests/latest"),
+        404,
+        "MANIFEST_UNKNOWN",
+    );
     refused(&server.get("/v2/other/tags/list"), 404, "NAME_UNKNOWN");
 }
 
@@ -252,7 +291,9 @@ fn a_large_blob_goes_in_parts() {
     let content: Vec<u8> = (0..20_000_000u32).map(|n| n.to_le_bytes()[1]).collect();
     let wanted = Digest::of(&content);
     let at = server.begin("a");
-    server.ask("PATCH", &at, &[], &content[..12_000_000]).is(202);
+    server
+        .ask("PATCH", &at, &[], &content[..12_000_000])
+        .is(202);
     let path = format!("{at}?digest={wanted}");
     let reply = server.ask("PUT", &path, &[], &content[12_000_000..]);
     assert!(server.get(&location(reply.is(201))).is(200).body == content);
@@ -271,5 +312,7 @@ fn a_bucket_is_collected() {
         (!s3.keys().iter().any(|key| key.contains(&hex))).then_some(())
     });
     server.get("/v2/kept/manifests/latest").is(200);
-    server.get(&format!("/v2/kept/blobs/{}", Digest::of(b"layer"))).is(200);
+    server
+        .get(&format!("/v2/kept/blobs/{}", Digest::of(b"layer")))
+        .is(200);
 }

@@ -7,7 +7,9 @@ use crate::server::{Server, digest, location, refused};
 
 fn cache(origin: &Server, keep: u64) -> Server {
     let addr = origin.addr;
-    Server::with(&format!("[upstream]\nregistry = \"{addr}\"\nkeep = {keep}\n"))
+    Server::with(&format!(
+        "[upstream]\nregistry = \"{addr}\"\nkeep = {keep}\n"
+    ))
 }
 
 #[test]
@@ -26,18 +28,36 @@ fn what_is_asked_for_is_fetched_once() {
     assert_eq!(cache.get(&layer).is(200).text(), "layer");
     let part = cache.ask("GET", &layer, &["Range: bytes=1-2"], b"");
     assert_eq!(part.is(206).text(), "ay");
-    assert_eq!(cache.get("/v2/team/app/tags/list").json()["tags"], json!(["latest"]));
-    refused(&cache.get("/v2/team/app/manifests/no"), 404, "MANIFEST_UNKNOWN");
-    refused(&cache.get("/v2/no/manifests/latest"), 404, "MANIFEST_UNKNOWN");
+    assert_eq!(
+        cache.get("/v2/team/app/tags/list").json()["tags"],
+        json!(["latest"])
+    );
+    refused(
+        &cache.get("/v2/team/app/manifests/no"),
+        404,
+        "MANIFEST_UNKNOWN",
+    );
+    refused(
+        &cache.get("/v2/no/manifests/latest"),
+        404,
+        "MANIFEST_UNKNOWN",
+    );
     let absent = format!("/v2/team/app/blobs/{}", Digest::of(b"absent"));
     refused(&cache.get(&absent), 404, "BLOB_UNKNOWN");
     // What is here stays when the origin loses it.
     let path = format!("/v2/team/app/manifests/{}", digest(&document));
     origin.ask("DELETE", &path, &[], b"").is(202);
     origin.ask("DELETE", &layer, &[], b"").is(202);
-    assert_eq!(cache.get("/v2/team/app/manifests/latest").is(200).text(), document.to_string());
+    assert_eq!(
+        cache.get("/v2/team/app/manifests/latest").is(200).text(),
+        document.to_string()
+    );
     assert_eq!(cache.get(&layer).is(200).text(), "layer");
-    refused(&cache.ask("POST", "/v2/a/blobs/uploads/", &[], b""), 405, "UNSUPPORTED");
+    refused(
+        &cache.ask("POST", "/v2/a/blobs/uploads/", &[], b""),
+        405,
+        "UNSUPPORTED",
+    );
     refused(&cache.put("team/app", "new", &document), 405, "UNSUPPORTED");
 }
 
@@ -48,9 +68,18 @@ fn a_tag_is_asked_for_again() {
     let cache = cache(&origin, 0);
     cache.get("/v2/a/manifests/latest").is(200);
     let second = origin.image("a", "latest", "two");
-    assert_eq!(cache.get("/v2/a/manifests/latest").is(200).text(), second.to_string());
-    origin.ask("DELETE", "/v2/a/manifests/latest", &[], b"").is(202);
-    refused(&cache.get("/v2/a/manifests/latest"), 404, "MANIFEST_UNKNOWN");
+    assert_eq!(
+        cache.get("/v2/a/manifests/latest").is(200).text(),
+        second.to_string()
+    );
+    origin
+        .ask("DELETE", "/v2/a/manifests/latest", &[], b"")
+        .is(202);
+    refused(
+        &cache.get("/v2/a/manifests/latest"),
+        404,
+        "MANIFEST_UNKNOWN",
+    );
 }
 
 #[test]
@@ -80,7 +109,9 @@ fn an_origin_that_lies_or_is_away() {
     // Bytes that are not those of the digest are not kept.
     let digest = origin.blob("a", b"good content");
     let hex = digest.hex();
-    let place = origin.dir.at(&format!("root/blobs/sha256/{}/{hex}", &hex[..2]));
+    let place = origin
+        .dir
+        .at(&format!("root/blobs/sha256/{}/{hex}", &hex[..2]));
     sys::durable::replace(place.as_ref(), b"evil content", 0o600).unwrap();
     let cache = cache(&origin, 0);
     let path = format!("/v2/a/blobs/{digest}");

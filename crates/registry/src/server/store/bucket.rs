@@ -127,7 +127,9 @@ impl Bucket {
         let listed = listed.map_err(|source| Error::bucket(key.as_str(), source))?;
         let objects = listed.objects.iter().map(|object| &object.location);
         let all = objects.chain(&listed.common_prefixes);
-        Ok(all.filter_map(|path| path.filename().map(str::to_owned)).collect())
+        Ok(all
+            .filter_map(|path| path.filename().map(str::to_owned))
+            .collect())
     }
 
     pub(super) async fn entries(&self, key: &Key) -> Result<Vec<Entry>, Error> {
