@@ -222,6 +222,6 @@ case!(a_plugin_that_refuses, |e| {
         &volume,
     ])
     .exits(1)
-    .complains(&format!("create {volume}: VolumeDriver.Create: I will not"));
+    .complains(&format!("create {volume}: I will not"));
     e.get_path(&format!("/volumes/{volume}")).is(404);
 });

@@ -115,7 +115,7 @@ pub(crate) async fn info(request: Request) -> Result {
         driver: super::container_list::DRIVER.to_owned(),
         driver_status: vec![["Backing Filesystem".to_owned(), "overlayfs".to_owned()]],
         plugins: Plugins {
-            volume: Some(Vec::new()),
+            volume: Some(vec!["local".to_owned()]),
             network: Some(["bridge", "host", "null"].map(str::to_owned).to_vec()),
             authorization: None,
             log: Some(["json-file", "none"].map(str::to_owned).to_vec()),

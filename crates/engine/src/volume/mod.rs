@@ -289,15 +289,16 @@ impl Engine {
         Ok((names, bytes))
     }
 
-    /// Returns the bytes on disk of each volume with the built-in driver, by name.
+    /// Returns the bytes on disk of each volume whose files are its own, by name: nothing is said of
+    /// what a plugin keeps or what is elsewhere.
     pub async fn volume_sizes(&self) -> Result<BTreeMap<String, u64>> {
         let engine = self.clone();
         blocking::run(move || {
-            let all = engine.meta().read()?.scan(&VOLUMES)?;
-            let sizes = all
-                .into_iter()
-                .map(|(name, record)| (name, engine.volume_size(&record)));
-            Ok(sizes.collect())
+            let all = engine.meta().read()?.scan(&VOLUMES)?.into_iter();
+            let own = all.filter(|(_, record)| record.driver == LOCAL && record.options.is_empty());
+            Ok(own
+                .map(|(name, record)| (name, engine.volume_size(&record)))
+                .collect())
         })
         .await
     }

@@ -147,8 +147,7 @@ impl Plugin {
         if answer.err.is_empty() {
             Ok(answer)
         } else {
-            let sentence = format!("{method}: {}", answer.err);
-            Err(Error::new(types::ErrorKind::Internal, sentence))
+            Err(Error::new(types::ErrorKind::Internal, answer.err))
         }
     }
 
