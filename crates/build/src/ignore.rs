@@ -214,8 +214,8 @@ fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Part> {
 fn whole(parts: &[Part], path: &str) -> bool {
     let end = parts.len();
     let close = |alive: &mut Vec<bool>| {
-        for at in 0..end {
-            let over = matches!(parts[at], Part::Many | Part::Directories | Part::All);
+        for (at, part) in parts.iter().enumerate() {
+            let over = matches!(part, Part::Many | Part::Directories | Part::All);
             if alive[at] && over {
                 alive[at + 1] = true;
             }
@@ -229,11 +229,11 @@ fn whole(parts: &[Part], path: &str) -> bool {
     for c in path.chars() {
         let mut next = vec![false; end + 1];
         let mut inside = vec![false; end + 1];
-        for at in 0..end {
+        for (at, part) in parts.iter().enumerate() {
             if !alive[at] && !within[at] {
                 continue;
             }
-            match &parts[at] {
+            match part {
                 Part::Directories => {
                     inside[at] = true;
                     next[at + 1] |= c == '/';

@@ -307,7 +307,7 @@ impl Scan<'_> {
     ) -> Result<String, ExpandError> {
         let word = self.until(Some('}'), false)?.text;
         match (modifier, set) {
-            ('-', true) | ('?', true) => Ok(value.unwrap_or_default()),
+            ('-' | '?', true) => Ok(value.unwrap_or_default()),
             ('-', false) | ('+', true) => Ok(word),
             ('+', false) => Ok(String::new()),
             _ => {
@@ -374,8 +374,8 @@ impl Pattern {
         let mut alive = vec![false; end + 1];
         alive[0] = true;
         let close = |alive: &mut Vec<bool>| {
-            for at in 0..end {
-                if alive[at] && self.0[at] == Part::Many {
+            for (at, part) in self.0.iter().enumerate() {
+                if alive[at] && *part == Part::Many {
                     alive[at + 1] = true;
                 }
             }
