@@ -114,10 +114,11 @@ impl Engine {
 
     /// Checks what a volume to be is asked to be.
     pub(crate) fn check_volume(wanted: &VolumeRecord) -> Result<()> {
+        // Of a plugin's as well: it is a name of ours.
+        check_name(&wanted.name)?;
         if !matches!(wanted.driver.as_str(), "" | LOCAL) {
             return plugin::Plugin::find(&wanted.driver).map(drop);
         }
-        check_name(&wanted.name)?;
         local::check_options(&wanted.options)
     }
 

@@ -218,7 +218,8 @@ impl Engine {
                 Some(view) => directory_in(view, volume)?,
                 None => None,
             };
-            let source = source.filter(|_| !volume.no_copy);
+            let whole = !volume.no_copy && volume.subpath.is_empty();
+            let source = source.filter(|_| whole);
             if let Some(source) = source {
                 self.fill_one(record, volume, &source)?;
             }
