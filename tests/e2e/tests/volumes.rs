@@ -598,7 +598,7 @@ case!(a_crash_leaves_no_half, |e| {
             "POST",
             &format!("/wharf/v1/volumes/{volume}/rename?to={new}"),
             &Value::Null,
-        ))
+        ));
     };
     let fill = || {
         e.sh(&["-v", &format!("{volume}:/d")], "echo x > /d/f")

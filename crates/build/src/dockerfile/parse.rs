@@ -535,7 +535,11 @@ mod tests {
                 "unknown instruction: SOMETHING",
                 "SOMETHING",
             ),
-            ("FROM a\nONBUILD NOPE", "unknown instruction: NOPE", "NOPE"),
+            (
+                "FROM a\nONBUILD NOSUCHWORD",
+                "unknown instruction: NOSUCHWORD",
+                "NOSUCHWORD",
+            ),
             ("ENV A", "ENV must have two arguments", "A"),
             ("LABEL a", "LABEL must have two arguments", "a"),
             (
