@@ -27,7 +27,7 @@ pub struct Span {
 /// Returns the number of the line (from 1) and of the column (from 1, in characters) of a byte.
 pub fn position(text: &[u8], at: usize) -> (usize, usize) {
     let before = &text[..at.min(text.len())];
-    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let line = before.split(|&byte| byte == b'\n').count();
     let start = before
         .iter()
         .rposition(|&byte| byte == b'\n')
