@@ -14,6 +14,7 @@ pub mod entry;
 pub mod error;
 pub mod extract;
 mod header;
+pub mod ignore;
 pub mod pack;
 mod path;
 mod pax;

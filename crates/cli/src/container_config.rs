@@ -211,9 +211,14 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
         memory_swappiness: Some(swappiness(parsed)?),
         oom_kill_disable: Some(parsed.is_set("oom-kill-disable")),
         pids_limit: Some(parsed.int("pids-limit")),
-        ulimits: each(parsed, "ulimit", ulimit)?,
+        ulimits: ulimits(parsed)?,
         ..Resources::default()
     })
+}
+
+/// Limits of processes.
+pub(crate) fn ulimits(parsed: &Parsed) -> Result<Option<Vec<api::host_config::Ulimit>>> {
+    each(parsed, "ulimit", ulimit)
 }
 
 /// -1 leaves it to the kernel.

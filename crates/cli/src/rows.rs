@@ -212,7 +212,7 @@ const LACKING: &[(&str, &[&str], State)] = &[
     ("commit", &["no-pause"], LATER),
     ("start", &["checkpoint", "checkpoint-dir"], State::NotYet("checkpoints, experimental in Docker")),
     ("update", &["kernel-memory"], LATER),
-    ("build", &["add-host", "build-arg", "cache-from", "cgroup-parent", "compress", "cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems", "disable-content-trust", "file", "force-rm", "iidfile", "isolation", "label", "memory", "memory-swap", "network", "no-cache", "platform", "pull", "quiet", "rm", "security-opt", "shm-size", "squash", "tag", "target", "ulimit"], LATER),
+    ("image build", &["cache-from", "compress", "disable-content-trust", "force-rm", "isolation", "rm"], LATER),
     ("system dial-stdio", &[], LATER),
     ("volume create", &["availability", "group", "limit-bytes", "name", "required-bytes", "scope", "secret", "sharing", "topology-preferred", "topology-required", "type"], State::NotYet("cluster volumes")),
     ("volume ls", &["cluster"], State::NotYet("cluster volumes")),

@@ -10,8 +10,9 @@ use hyper::http::request::Parts;
 use crate::query::Query;
 use crate::request::{Answer, Boxed, Request, Result};
 use crate::routes::{
-    absent, archive, attach, container, container_create, container_list, event, exec, files,
-    image, logs, network, not_yet, prune, registry, stats, swarm, system, trace, update, volume,
+    absent, archive, attach, build, container, container_create, container_list, event, exec,
+    files, image, logs, network, not_yet, prune, registry, stats, swarm, system, trace, update,
+    volume,
 };
 use crate::upload::Upload;
 
@@ -73,7 +74,7 @@ static ROUTES: &[Route] = &[
     route!(POST, "/images/{name}/tag", image::tag),
     route!(GET, "/images/{name}/get", files::save_one),
     route!(POST, "/commit", files::commit),
-    route!(POST, "/build", not_yet::refused),
+    route!(POST, "/build", build::build),
     route!(POST, "/build/cancel", not_yet::refused),
     route!(POST, "/build/prune", prune::build),
     route!(POST, "/auth", registry::auth),

@@ -10,7 +10,7 @@ static ROOM: Semaphore = Semaphore::const_new(THREADS);
 
 /// Runs `job` on a thread that may block, and returns what it returns. A panic in the job goes on
 /// in the caller, who is one request.
-pub(crate) async fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
     let _permit = ROOM.acquire().await.expect("the semaphore is never closed");
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     let task = tokio::task::spawn_blocking(|| {

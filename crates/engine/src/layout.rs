@@ -7,6 +7,7 @@
 //!   events.jsonl             the last events, for those who ask what was
 //!   blobs layers rw …        the image store's own (image::layout)
 //!   volumes/<name>/_data     a volume's files; .gone-<n> is being removed
+//!   builds/<number>/         the context of a build that runs
 //!   containers/<id>/         config.json hosts hostname resolv.conf exit.json state.log <id>-json.log
 //! EXEC-ROOT/                 0700
 //!   shims/<id>               socket of a container's shim
@@ -46,6 +47,11 @@ impl Layout {
 
     pub(crate) fn lock(&self) -> PathBuf {
         self.data.join("lock")
+    }
+
+    /// Contexts of builds that run; what a crash leaves there is swept.
+    pub(crate) fn builds(&self) -> PathBuf {
+        self.data.join("builds")
     }
 
     pub(crate) fn reserve(&self) -> PathBuf {

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod blocking;
+pub mod build_verbs;
 mod clock;
 mod config;
 pub mod container;
@@ -39,6 +40,8 @@ pub mod volume;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use blocking::run as blocking;
+pub use build_verbs::scratch_config;
 pub use cgroup::IoCount;
 pub use clock::Step;
 pub use config::{Bridge, Config};

@@ -41,6 +41,7 @@ impl Engine {
         let lock = lock(&layout)?;
         check_format(&layout)?;
         make_dir(&layout.containers(), 0o710)?;
+        crate::build_verbs::sweep(&layout);
         make_dir(&layout.volumes(), 0o701)?;
         make_dir(layout.exec_root(), 0o711)?;
         make_dir(&layout.shims(), 0o700)?;

@@ -54,7 +54,7 @@ impl Store {
     }
 
     /// Packs a container's changes and unpacks them as a layer; `None` if there are none.
-    fn commit_layer(&self, snapshot: &Snapshot) -> Result<Option<StagedLayer>> {
+    pub(crate) fn commit_layer(&self, snapshot: &Snapshot) -> Result<Option<StagedLayer>> {
         let upper = self.upper(snapshot)?;
         let (layer, entries) = self.unpack_from(|to| {
             let mut writer = Writer::new(to);

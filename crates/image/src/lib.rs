@@ -14,6 +14,7 @@
 
 mod changes;
 pub mod commit;
+pub mod derive;
 pub mod diff;
 pub mod error;
 pub mod from_host;

@@ -53,7 +53,10 @@ impl Store {
     /// image's root directory, for overlayfs shows those of the upper one.
     pub fn prepare(&self, read: &impl Read, image: ImageId) -> Result<Snapshot> {
         let row = record::find_image(read, image)?;
-        let layers = record::parse_config(&row.config)?.rootfs.diff_ids;
+        self.prepare_layers(read, record::parse_config(&row.config)?.rootfs.diff_ids)
+    }
+
+    pub(crate) fn prepare_layers(&self, read: &impl Read, layers: Vec<Digest>) -> Result<Snapshot> {
         let mut root = (0o755, 0, 0);
         for layer in layers.iter().rev() {
             let row = record::find_layer(read, *layer)?;

@@ -257,6 +257,8 @@ impl Engine {
             .env("DOCKER_HOST", format!("unix://{}", self.temp.at("nobody")))
             .envs(self.recording())
             .env_remove("DOCKER_CONTEXT")
+            // The daemon's own builder, whatever plugins there are.
+            .env("DOCKER_BUILDKIT", "0")
             .env("DOCKER_CONFIG", self.temp.at("config"))
             .stdin(Stdio::null());
         command

@@ -13,6 +13,7 @@ mod attach;
 mod backup;
 mod bad_input;
 mod bridge;
+mod build;
 mod client;
 mod cp;
 mod crash;

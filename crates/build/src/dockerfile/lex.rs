@@ -1,42 +1,18 @@
-//! Pure: bytes become logical lines: comments and continuations are taken out, and each byte that is
-//! left knows where it came from.
+//! Pure: physical lines become logical ones: directives, comments, continuations, heredocs.
 
-use super::Span;
+use super::{Error, Result, at};
 
-/// The longest physical line (a limit of Go's scanner that files rely on).
-pub const LINE_MAX: usize = 65_535;
+/// Bytes of a physical line that BuildKit's reader takes.
+const MAX_LINE: usize = 65_535;
 
-/// A file's lines cannot be told.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LexError {
-    /// The line is too long.
-    #[error("dockerfile line greater than max allowed size of {LINE_MAX}")]
-    TooLong(Span),
-    /// `# escape=` twice, or another directive.
-    #[error("only one {0} parser directive can be used")]
-    Repeated(String, Span),
-    /// `# escape=` something else.
-    #[error("invalid escape token '{0}' does not match ` or \\")]
-    Escape(String, Span),
-}
-
-impl LexError {
-    /// Returns where it stands.
-    pub fn span(&self) -> Span {
-        match self {
-            Self::TooLong(span) | Self::Repeated(_, span) | Self::Escape(_, span) => *span,
-        }
-    }
-}
-
-/// What the comments at the very beginning say.
+/// Directives at the head of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directives {
-    /// The character that continues lines and takes meaning away: `\` or a backtick.
+    /// The escape character: `\` or `` ` ``.
     pub escape: char,
-    /// `# syntax=`.
+    /// The frontend that is asked for; ours does all of them.
     pub syntax: Option<String>,
-    /// `# check=`.
+    /// What lint is told.
     pub check: Option<String>,
 }
 
@@ -50,345 +26,391 @@ impl Default for Directives {
     }
 }
 
-/// A logical line: what is left of some physical ones.
+/// A logical line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    /// Its bytes, without continuations, comments and the blanks before the first word.
-    pub text: Vec<u8>,
-    /// The first and last physical line, from 1.
-    pub lines: (usize, usize),
-    /// The comments right above it.
+    /// Joined, without continuation characters and comments.
+    pub text: String,
+    /// First physical line, from 1.
+    pub start: usize,
+    /// Last physical line, with heredocs.
+    pub end: usize,
+    /// Comments right above it, without `#`.
     pub comments: Vec<String>,
-    /// An empty line stood among the continued ones.
-    pub has_empty_continuation: bool,
-    /// Where in the text a piece begins, and where in the file it comes from.
-    pieces: Vec<(usize, usize)>,
+    /// The bodies that follow it, in order.
+    pub heredocs: Vec<Heredoc>,
 }
 
-impl Line {
-    /// Returns where in the file a part of the text stands.
-    pub fn span(&self, start: usize, end: usize) -> Span {
-        Span {
-            start: self.at(start),
-            end: if end > start {
-                self.at(end - 1) + 1
-            } else {
-                self.at(start)
-            },
-        }
-    }
-
-    fn at(&self, offset: usize) -> usize {
-        let piece = self
-            .pieces
-            .iter()
-            .rev()
-            .find(|(from, _)| *from <= offset)
-            .or(self.pieces.first());
-        piece.map_or(offset, |(from, file)| file + (offset - from))
-    }
+/// Text that follows an instruction up to a word of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heredoc {
+    /// The word that ends it.
+    pub name: String,
+    /// What stands between, verbatim.
+    pub body: String,
+    /// Variables in it have values: the word was not quoted.
+    pub expand: bool,
+    /// Leading tabs are dropped (`<<-`).
+    pub chomp: bool,
 }
 
-/// The lines of a file, one after the other.
-#[derive(Clone, Debug)]
-pub struct Lines<'a> {
-    file: &'a [u8],
-    /// The next byte.
-    at: usize,
-    /// How many physical lines were read.
-    number: usize,
-    /// What the directives said so far; they are done when there is none any more.
+/// A file, joined.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// What the head says.
     pub directives: Directives,
-    in_directives: bool,
-    seen: Vec<String>,
+    /// The logical lines that are instructions.
+    pub lines: Vec<Line>,
+    /// Physical lines of empty continuations, which a warning names.
+    pub empty_continuations: Vec<usize>,
+}
+
+/// Reads a file.
+pub fn read(text: &str) -> Result<Source> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader {
+        lines: text.split_inclusive('\n').collect(),
+        next: 0,
+        source: Source {
+            directives: directives(text)?,
+            ..Source::default()
+        },
+        comments: Vec::new(),
+    };
+    while let Some((number, line)) = reader.take()? {
+        reader.logical(number, line)?;
+    }
+    if reader.source.lines.is_empty() {
+        return Err(Error::Whole("file with no instructions".to_owned()));
+    }
+    Ok(reader.source)
+}
+
+struct Reader<'a> {
+    /// Physical lines with their ends.
+    lines: Vec<&'a str>,
+    next: usize,
+    source: Source,
     comments: Vec<String>,
 }
 
-/// A physical line: its bytes without the line's end, and where they begin.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Physical<'a> {
-    /// Without `\n`, with `\r`.
-    pub(crate) raw: &'a [u8],
-    /// Without `\r` too.
-    pub(crate) text: &'a [u8],
-    pub(crate) start: usize,
-    /// It ends with `\n`.
-    pub(crate) ended: bool,
+impl<'a> Reader<'a> {
+    /// Returns the next physical line and its number, without its end.
+    fn take(&mut self) -> Result<Option<(usize, &'a str)>> {
+        let Some(raw) = self.lines.get(self.next) else {
+            return Ok(None);
+        };
+        self.next += 1;
+        if raw.len() > MAX_LINE {
+            let reason = format!("dockerfile line greater than max allowed size of {MAX_LINE}");
+            return Err(at(self.next, reason));
+        }
+        Ok(Some((self.next, without_end(raw))))
+    }
+
+    fn logical(&mut self, number: usize, first: &str) -> Result<()> {
+        let first = first.trim_start();
+        if let Some(comment) = first.strip_prefix('#') {
+            let comment = comment.trim();
+            if comment.is_empty() {
+                self.comments.clear();
+            } else {
+                self.comments.push(comment.to_owned());
+            }
+            return Ok(());
+        }
+        if first.trim().is_empty() {
+            self.comments.clear();
+            return Ok(());
+        }
+        let escape = self.source.directives.escape;
+        let (mut text, mut goes_on) = continued(first, escape);
+        while goes_on && let Some((number, line)) = self.take()? {
+            if line.trim_start().starts_with('#') {
+                continue;
+            }
+            if line.trim().is_empty() {
+                self.source.empty_continuations.push(number);
+                continue;
+            }
+            let (piece, more) = continued(line, escape);
+            text.push_str(&piece);
+            goes_on = more;
+        }
+        let mut line = Line {
+            heredocs: self.heredocs(number, &text)?,
+            text,
+            start: number,
+            end: self.next,
+            comments: std::mem::take(&mut self.comments),
+        };
+        line.text.truncate(line.text.trim_end().len());
+        self.source.lines.push(line);
+        Ok(())
+    }
+
+    fn heredocs(&mut self, number: usize, text: &str) -> Result<Vec<Heredoc>> {
+        let mut heredocs = announced(text);
+        for heredoc in &mut heredocs {
+            loop {
+                let Some(raw) = self.lines.get(self.next) else {
+                    return Err(at(number, "unterminated heredoc"));
+                };
+                self.next += 1;
+                let raw = if heredoc.chomp {
+                    raw.trim_start_matches('\t')
+                } else {
+                    raw
+                };
+                if without_end(raw) == heredoc.name {
+                    break;
+                }
+                heredoc.body.push_str(raw);
+            }
+        }
+        Ok(heredocs)
+    }
 }
 
-impl<'a> Lines<'a> {
-    /// Begins a file.
-    pub fn new(file: &'a [u8]) -> Self {
-        let bom = if file.starts_with(&[0xef, 0xbb, 0xbf]) {
-            3
-        } else {
-            0
+fn without_end(raw: &str) -> &str {
+    let line = raw.strip_suffix('\n').unwrap_or(raw);
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+/// Takes the continuation character away, and tells whether it was there. A doubled one at the end
+/// of the line is none.
+fn continued(line: &str, escape: char) -> (String, bool) {
+    let trimmed = line.trim_end_matches([' ', '\t']);
+    if let Some(rest) = trimmed.strip_suffix(escape)
+        && !rest.ends_with(escape)
+    {
+        return (rest.to_owned(), true);
+    }
+    (line.to_owned(), false)
+}
+
+fn directives(text: &str) -> Result<Directives> {
+    let mut found = Directives::default();
+    let mut seen: Vec<String> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let Some((key, value)) = directive(line) else {
+            break;
         };
-        Self {
-            file,
-            at: bom,
-            number: 0,
-            directives: Directives::default(),
-            in_directives: true,
-            seen: Vec::new(),
-            comments: Vec::new(),
-        }
-    }
-
-    /// Returns how many physical lines were read.
-    pub(crate) fn number(&self) -> usize {
-        self.number
-    }
-
-    /// Reads a physical line.
-    pub(crate) fn physical(&mut self) -> Result<Option<Physical<'a>>, LexError> {
-        if self.at >= self.file.len() {
-            return Ok(None);
-        }
-        let start = self.at;
-        let rest = &self.file[start..];
-        let (raw, ended) = match rest.iter().position(|&byte| byte == b'\n') {
-            Some(end) => (&rest[..end], true),
-            None => (rest, false),
-        };
-        if raw.len() > LINE_MAX {
-            let end = start + raw.len();
-            return Err(LexError::TooLong(Span { start, end }));
-        }
-        self.at = start + raw.len() + usize::from(ended);
-        self.number += 1;
-        Ok(Some(Physical {
-            raw,
-            text: raw.strip_suffix(b"\r").unwrap_or(raw),
-            start,
-            ended,
-        }))
-    }
-
-    /// Reads a logical line; comments and empty lines are passed over.
-    pub fn logical(&mut self) -> Result<Option<Line>, LexError> {
-        loop {
-            let Some(first) = self.physical()? else {
-                return Ok(None);
-            };
-            let blank = leading_blank(first.text);
-            let text = &first.text[blank..];
-            if text.starts_with(b"#") {
-                self.comment(text, first.start + blank)?;
-                continue;
-            }
-            self.in_directives = false;
-            let (text, more) = self.without_continuation(text);
-            if text.is_empty() && !more {
-                self.comments.clear();
-                continue;
-            }
-            let mut line = Line {
-                text: text.to_vec(),
-                lines: (self.number, self.number),
-                comments: std::mem::take(&mut self.comments),
-                pieces: vec![(0, first.start + blank)],
-                ..Line::default()
-            };
-            if more {
-                self.rest_of(&mut line)?;
-            }
-            line.lines.1 = self.number;
-            return Ok(Some(line));
-        }
-    }
-
-    /// Appends the physical lines that continue a logical one.
-    fn rest_of(&mut self, line: &mut Line) -> Result<(), LexError> {
-        while let Some(next) = self.physical()? {
-            let blank = leading_blank(next.text);
-            let bare = &next.text[blank..];
-            if bare.starts_with(b"#") {
-                continue;
-            }
-            if bare.is_empty() {
-                line.has_empty_continuation = true;
-                continue;
-            }
-            let (text, more) = self.without_continuation(next.text);
-            line.pieces.push((line.text.len(), next.start));
-            line.text.extend_from_slice(text);
-            if !more {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the character that continues a line off its end: one that stands alone there, with
-    /// nothing but blanks behind it. A doubled one is not it.
-    fn without_continuation<'b>(&self, text: &'b [u8]) -> (&'b [u8], bool) {
-        let end = text
-            .iter()
-            .rposition(|byte| !matches!(byte, b' ' | b'\t'))
-            .map_or(0, |last| last + 1);
-        // The escape is one byte: `\` or a backtick.
-        let escape = self.directives.escape as u8;
-        match text[..end].split_last() {
-            Some((&last, before)) if last == escape && before.last() != Some(&escape) => {
-                (before, true)
-            }
-            _ => (text, false),
-        }
-    }
-
-    fn comment(&mut self, text: &[u8], start: usize) -> Result<(), LexError> {
-        let whole = String::from_utf8_lossy(text).into_owned();
-        let span = Span {
-            start,
-            end: start + text.len(),
-        };
-        if self.in_directives {
-            self.in_directives = self.directive(&whole, span)?;
-        }
-        let comment = whole[1..].trim().to_owned();
-        if comment.is_empty() {
-            self.comments.clear();
-        } else {
-            self.comments.push(comment);
-        }
-        Ok(())
-    }
-
-    /// Takes a comment as a directive; tells whether it is one.
-    fn directive(&mut self, text: &str, span: Span) -> Result<bool, LexError> {
-        let Some((key, value)) = text[1..].split_once('=') else {
-            return Ok(false);
-        };
-        let (key, value) = (key.trim().to_ascii_lowercase(), value.trim().to_owned());
-        if !["syntax", "escape", "check"].contains(&key.as_str()) || value.is_empty() {
-            return Ok(false);
-        }
-        if self.seen.contains(&key) {
-            return Err(LexError::Repeated(key, span));
+        if seen.contains(&key) {
+            let reason = format!("only one {key} parser directive can be used");
+            return Err(at(index + 1, reason));
         }
         match key.as_str() {
-            "escape" => match value.as_str() {
-                "\\" => self.directives.escape = '\\',
-                "`" => self.directives.escape = '`',
-                _ => return Err(LexError::Escape(value, span)),
-            },
-            "syntax" => self.directives.syntax = Some(value),
-            _ => self.directives.check = Some(value),
+            "escape" => {
+                found.escape = match value {
+                    "\\" => '\\',
+                    "`" => '`',
+                    other => {
+                        let reason =
+                            format!("invalid escape token '{other}' does not match ` or \\");
+                        return Err(at(index + 1, reason));
+                    }
+                }
+            }
+            "syntax" => found.syntax = Some(value.to_owned()),
+            _ => found.check = Some(value.to_owned()),
         }
-        self.seen.push(key);
-        Ok(true)
+        seen.push(key);
     }
+    Ok(found)
 }
 
-/// Returns how many blanks a line begins with.
-fn leading_blank(text: &[u8]) -> usize {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c);
-    text.iter().take_while(|byte| blank(byte)).count()
+/// A line `# key = value` with a key that is known.
+fn directive(line: &str) -> Option<(String, &str)> {
+    let (key, value) = line.strip_prefix('#')?.split_once('=')?;
+    let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
+    (["syntax", "escape", "check"].contains(&key.as_str()) && !value.is_empty())
+        .then_some((key, value))
+}
+
+/// The heredocs that an instruction announces; their bodies are still empty.
+pub(super) fn announced(text: &str) -> Vec<Heredoc> {
+    let mut words = text.split_ascii_whitespace();
+    let mut keyword = words.next().unwrap_or_default().to_ascii_uppercase();
+    if keyword == "ONBUILD" {
+        keyword = words.next().unwrap_or_default().to_ascii_uppercase();
+    }
+    let takes_them = ["ADD", "COPY", "RUN"].contains(&keyword.as_str());
+    let json = words.next().is_some_and(|word| word.starts_with('['));
+    if !takes_them || json || !text.contains("<<") {
+        return Vec::new();
+    }
+    shell_words(text)
+        .iter()
+        .filter_map(|word| heredoc(word))
+        .collect()
+}
+
+/// Returns the heredoc that a word of a shell announces: digits, `<<`, perhaps `-`, and a name.
+pub fn heredoc(word: &str) -> Option<Heredoc> {
+    let rest = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    let rest = rest.strip_prefix("<<")?;
+    let (chomp, rest) = match rest.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, rest),
+    };
+    if rest.is_empty() || rest.contains('<') {
+        return None;
+    }
+    let mut name = String::new();
+    let mut quote = None;
+    let mut chars = rest.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            ('\\', None | Some('"')) => name.extend(chars.next()),
+            ('"' | '\'', None) => quote = Some(c),
+            (_, Some(open)) if c == open => quote = None,
+            _ => name.push(c),
+        }
+    }
+    (quote.is_none() && !name.is_empty()).then(|| Heredoc {
+        expand: name == rest,
+        name,
+        body: String::new(),
+        chomp,
+    })
+}
+
+/// Splits at blanks outside of quotes, and keeps quotes and backslashes.
+pub(super) fn shell_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            ('\\', None | Some('"')) => {
+                word.push(c);
+                word.extend(chars.next());
+            }
+            ('"' | '\'', None) => {
+                quote = Some(c);
+                word.push(c);
+            }
+            (_, Some(open)) if c == open => {
+                quote = None;
+                word.push(c);
+            }
+            (_, None) if c.is_whitespace() => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            _ => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines(file: &str) -> Vec<String> {
-        let mut lines = Lines::new(file.as_bytes());
-        let mut all = Vec::new();
-        while let Some(line) = lines.logical().unwrap() {
-            all.push(String::from_utf8(line.text).unwrap());
-        }
-        all
+    fn texts(source: &str) -> Vec<(String, usize, usize)> {
+        let lines = read(source).unwrap().lines;
+        lines
+            .into_iter()
+            .map(|line| (line.text, line.start, line.end))
+            .collect()
     }
 
     #[test]
-    fn lines_are_joined() {
-        for (file, wanted) in [
-            ("RUN a", &["RUN a"][..]),
-            ("RUN a\nRUN b\n", &["RUN a", "RUN b"]),
-            ("RUN a\r\nRUN b\r\n", &["RUN a", "RUN b"]),
-            ("RUN a \\\n  b", &["RUN a   b"]),
-            ("RUN a \\  \n b", &["RUN a  b"]),
-            ("RUN a \\\t\n b", &["RUN a  b"]),
-            ("RUN a\\\\\nRUN b", &["RUN a\\\\", "RUN b"]),
-            ("RUN a\\\\\\\nRUN b", &["RUN a\\\\\\", "RUN b"]),
-            ("RUN a \\\n# comment\n b", &["RUN a  b"]),
-            ("RUN a \\\n   # comment\n b", &["RUN a  b"]),
-            ("RUN a \\\n\n\n b", &["RUN a  b"]),
-            ("RUN a \\", &["RUN a "]),
-            ("RUN a \\\n", &["RUN a "]),
-            ("  RUN a", &["RUN a"]),
-            ("\t RUN a", &["RUN a"]),
-            ("# c\nRUN a", &["RUN a"]),
-            ("\n\nRUN a\n\n", &["RUN a"]),
-            ("\\\nRUN a", &["RUN a"]),
-            ("\u{feff}RUN a", &["RUN a"]),
-            ("# escape=`\nRUN a `\n b", &["RUN a  b"]),
-            ("# escape=`\nRUN a \\\nRUN b", &["RUN a \\", "RUN b"]),
-            ("#escape = ` \nRUN a `\n b", &["RUN a  b"]),
-            ("# ESCAPE=`\nRUN a `\n b", &["RUN a  b"]),
-            ("\n# escape=`\nRUN a `\nRUN b", &["RUN a `", "RUN b"]),
-            ("# c\n# escape=`\nRUN a `\nRUN b", &["RUN a `", "RUN b"]),
-            ("# x=y\n# escape=`\nRUN a `\nRUN b", &["RUN a `", "RUN b"]),
-            ("", &[]),
-            ("\n \n", &[]),
-            ("# only\n", &[]),
-        ] {
-            assert_eq!(lines(file), wanted, "{file:?}");
-        }
-    }
-
-    #[test]
-    fn directives() {
-        let said = |file: &str| {
-            let mut lines = Lines::new(file.as_bytes());
-            while lines.logical()?.is_some() {}
-            Ok::<_, LexError>(lines.directives)
-        };
-        let found = said("# syntax=docker/dockerfile:1\n# check=skip=all\nFROM a").unwrap();
-        assert_eq!(found.syntax.as_deref(), Some("docker/dockerfile:1"));
-        assert_eq!(found.check.as_deref(), Some("skip=all"));
-        for (file, message) in [
+    fn joins_lines() {
+        for (source, wanted) in [
+            ("FROM a\n", vec![("FROM a", 1, 1)]),
+            ("\u{feff}FROM a", vec![("FROM a", 1, 1)]),
             (
-                "# escape=`\n# escape=\\\nFROM a",
-                "only one escape parser directive can be used",
+                "\r\n  FROM a  \r\nRUN b\r\n",
+                vec![("FROM a", 2, 2), ("RUN b", 3, 3)],
+            ),
+            ("RUN a \\\n  b", vec![("RUN a   b", 1, 2)]),
+            (
+                "RUN a \\  \n# comment\n\n  b\nRUN c",
+                vec![("RUN a   b", 1, 4), ("RUN c", 5, 5)],
+            ),
+            (
+                "RUN a \\\\\nRUN b",
+                vec![("RUN a \\\\", 1, 1), ("RUN b", 2, 2)],
+            ),
+            ("RUN a \\", vec![("RUN a", 1, 1)]),
+            ("# escape=`\nRUN a `\n b\\", vec![("RUN a  b\\", 2, 3)]),
+            ("RUN a\\\n\\\nb", vec![("RUN ab", 1, 3)]),
+        ] {
+            let wanted: Vec<_> = wanted
+                .into_iter()
+                .map(|(text, start, end)| (text.to_owned(), start, end))
+                .collect();
+            assert_eq!(texts(source), wanted, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn reads_heredocs() {
+        let source =
+            read("RUN <<EOF\na\n  b \nEOF\nCOPY <<-'x y' <<\"z\" /d/\n\tone\n\tx y\ntwo\nz\n");
+        let lines = source.unwrap().lines;
+        let bodies: Vec<_> = lines
+            .iter()
+            .flat_map(|line| &line.heredocs)
+            .map(|one| (one.name.as_str(), one.body.as_str(), one.expand, one.chomp))
+            .collect();
+        assert_eq!(
+            bodies,
+            [
+                ("EOF", "a\n  b \n", true, false),
+                ("x y", "one\n", false, true),
+                ("z", "two\n", false, false),
+            ]
+        );
+        assert_eq!((lines[0].end, lines[1].start, lines[1].end), (4, 5, 9));
+        assert!(announced("RUN [\"a\", \"<<EOF\"]").is_empty());
+        assert!(announced("ENV a <<EOF").is_empty());
+        assert!(announced("RUN echo $((1 << 2))").is_empty());
+        assert_eq!(announced("RUN 3<<A cat <<B").len(), 2);
+    }
+
+    #[test]
+    fn knows_directives() {
+        let source =
+            read("# Escape = `\n#syntax=docker/dockerfile:1\n# other=1\n# check=skip=all\nFROM a");
+        let directives = source.unwrap().directives;
+        assert_eq!(directives.escape, '`');
+        assert_eq!(directives.syntax.as_deref(), Some("docker/dockerfile:1"));
+        assert_eq!(directives.check, None);
+    }
+
+    #[test]
+    fn refuses() {
+        let long = format!("RUN {}", "x".repeat(MAX_LINE));
+        for (source, wanted) in [
+            ("", "file with no instructions"),
+            ("# only\n\n", "file with no instructions"),
+            (
+                "# escape=\\\n# escape=`\nFROM a",
+                "dockerfile parse error on line 2: only one escape parser directive can be used",
             ),
             (
                 "# escape=x\nFROM a",
-                "invalid escape token 'x' does not match ` or \\",
+                "dockerfile parse error on line 1: invalid escape token 'x' does not match ` or \\",
+            ),
+            (
+                "FROM a\nRUN <<E\nx",
+                "dockerfile parse error on line 2: unterminated heredoc",
+            ),
+            (
+                &long,
+                "dockerfile parse error on line 1: dockerfile line greater than max allowed size of 65535",
             ),
         ] {
-            assert_eq!(said(file).unwrap_err().to_string(), message);
+            assert_eq!(read(source).unwrap_err().to_string(), wanted);
         }
-        let long = format!("RUN {}", "a".repeat(LINE_MAX));
-        assert_eq!(
-            said(&long).unwrap_err().to_string(),
-            "dockerfile line greater than max allowed size of 65535"
-        );
-        assert!(said(&long[..LINE_MAX]).is_ok());
-    }
-
-    #[test]
-    fn a_part_knows_where_it_came_from() {
-        let file = b"# c\n  RUN a \\\n# x\n  bcd\n";
-        let mut lines = Lines::new(file);
-        let line = lines.logical().unwrap().unwrap();
-        assert_eq!(line.text, b"RUN a   bcd");
-        let from = line.text.iter().position(|&byte| byte == b'b').unwrap();
-        let span = line.span(from, from + 3);
-        assert_eq!(&file[span.start..span.end], b"bcd");
-        let span = line.span(0, 3);
-        assert_eq!(&file[span.start..span.end], b"RUN");
-        assert_eq!((line.lines, line.comments), ((2, 4), vec!["c".to_owned()]));
-    }
-
-    #[test]
-    fn comments_above_an_instruction() {
-        let comments = |file: &str| {
-            let mut lines = Lines::new(file.as_bytes());
-            lines.logical().unwrap().unwrap().comments
-        };
-        assert_eq!(comments("# a\n# b\nFROM x"), ["a", "b"]);
-        assert_eq!(comments("# a\n#\n# b\nFROM x"), ["b"]);
-        assert_eq!(comments("# a\n\n# b\nFROM x"), ["b"]);
     }
 }

@@ -1,233 +1,215 @@
-//! Pure: how the words of a line are told apart: three ways, for instructions differ.
+//! Pure: how the rest of a line is split: flags, JSON lists, blanks, names with values.
 
-/// A word and where it stands in the text that was split.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
-    /// The word; whether quotes and escapes are in it depends on who split.
-    pub text: String,
-    /// Its first byte.
-    pub start: usize,
-    /// Behind its last one.
-    pub end: usize,
-}
-
-/// Splits at blanks, whatever quotes there are.
-pub fn at_blanks(text: &str) -> Vec<Word> {
-    let mut words: Vec<Word> = Vec::new();
-    let mut open = false;
-    for (at, c) in text.char_indices() {
-        if is_blank(c) {
-            open = false;
-            continue;
-        }
-        let end = at + c.len_utf8();
-        match words.last_mut().filter(|_| open) {
-            Some(word) => {
-                word.text.push(c);
-                word.end = end;
+/// Splits the leading words that start with `--` off. Quotes and backslashes are taken away in
+/// them; a bare `--` ends them.
+pub(super) fn flags(rest: &str) -> (Vec<String>, &str) {
+    let mut flags = Vec::new();
+    let mut left = rest.trim_start();
+    while left.starts_with("--") {
+        let mut flag = String::new();
+        let mut quote = None;
+        let mut end = left.len();
+        let mut chars = left.char_indices();
+        while let Some((index, c)) = chars.next() {
+            match (c, quote) {
+                ('\\', _) => flag.extend(chars.next().map(|(_, next)| next)),
+                ('"' | '\'', None) => quote = Some(c),
+                (_, Some(open)) if c == open => quote = None,
+                (_, None) if c.is_whitespace() => {
+                    end = index;
+                    break;
+                }
+                _ => flag.push(c),
             }
-            None => words.push(Word {
-                text: c.to_string(),
-                start: at,
-                end,
-            }),
         }
-        open = true;
+        left = left[end..].trim_start();
+        if flag == "--" {
+            break;
+        }
+        flags.push(flag);
     }
-    words
+    (flags, left)
 }
 
-/// The blanks between words of an instruction.
-pub fn is_blank(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\u{b}' | '\u{c}')
+/// A list of strings in JSON; none where the text is no JSON list: then it is meant for a shell.
+pub(super) fn json(text: &str) -> Result<Option<Vec<String>>, String> {
+    if !text.trim_start().starts_with('[') {
+        return Ok(None);
+    }
+    let Ok(list) = serde_json::from_str::<Vec<serde_json::Value>>(text) else {
+        return Ok(None);
+    };
+    list.into_iter()
+        .map(|one| match one {
+            serde_json::Value::String(text) => Ok(text),
+            _ => Err(
+                "when using JSON array syntax, arrays must be comprised of strings only".to_owned(),
+            ),
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map(Some)
 }
 
-/// Splits at blanks that are neither quoted nor escaped; quotes and escapes stay in the words, for
-/// they are read when variables are.
-pub fn quoted(text: &str, escape: char) -> Vec<Word> {
+/// Splits at blanks; quotes mean nothing.
+pub(super) fn blank(text: &str) -> Vec<String> {
+    text.split(['\t', '\u{b}', '\u{c}', '\r', ' '])
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Splits at blanks outside of quotes; quotes and escapes stay, for they are read when values are
+/// put in.
+pub(super) fn quoted(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
-    let mut word: Option<Word> = None;
-    let mut quote: Option<char> = None;
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        if quote.is_none() && c.is_whitespace() {
-            words.extend(word.take());
-            continue;
-        }
-        let word = word.get_or_insert_with(|| Word {
-            text: String::new(),
-            start: at,
-            end: at,
-        });
-        match quote {
-            None if c == '\'' || c == '"' => quote = Some(c),
-            Some(open) if c == open => quote = None,
+    let mut word = String::new();
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
             _ if c == escape && quote != Some('\'') => {
-                let Some((next, escaped)) = chars.next() else {
-                    // One at the very end says nothing.
-                    quote = None;
-                    continue;
-                };
-                word.text.push(c);
-                word.text.push(escaped);
-                word.end = next + escaped.len_utf8();
+                word.push(c);
+                word.extend(chars.next());
+                continue;
+            }
+            ('"' | '\'', None) => quote = Some(c),
+            (_, Some(open)) if c == open => quote = None,
+            (_, None) if c.is_whitespace() => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
                 continue;
             }
             _ => {}
         }
-        word.text.push(c);
-        word.end = at + c.len_utf8();
+        word.push(c);
     }
-    words.extend(word.filter(|word| !word.text.is_empty()));
+    if !word.is_empty() {
+        words.push(word);
+    }
     words
 }
 
-/// Takes the leading words that begin with `--` off a line, without their quotes and escapes. Returns
-/// them and where the rest begins; a bare `--` ends them and goes.
-pub fn flags(text: &str) -> (Vec<Word>, usize) {
-    let mut found = Vec::new();
-    let mut at = 0;
-    loop {
-        let rest = &text[at..];
-        at += rest.len() - rest.trim_start().len();
-        if !text[at..].starts_with("--") {
-            return (found, at);
-        }
-        let (word, end) = flag(text, at);
-        at = end;
-        if word == "--" {
-            let rest = &text[at..];
-            return (found, at + rest.len() - rest.trim_start().len());
-        }
-        found.push(Word {
-            start: found_start(text, end, &found),
-            text: word,
-            end,
-        });
+/// `NAME=value …`, or the old form `NAME the rest`.
+pub(super) fn pairs(
+    text: &str,
+    escape: char,
+    keyword: &str,
+) -> Result<Vec<(String, String)>, String> {
+    let words = quoted(text, escape);
+    let Some(first) = words.first() else {
+        return Err(format!("{keyword} requires at least one argument"));
+    };
+    if !first.contains('=') {
+        let text = text.trim();
+        return match text.split_once(char::is_whitespace) {
+            Some((name, value)) => Ok(vec![(name.to_owned(), value.trim_start().to_owned())]),
+            None => Err(format!("{keyword} must have two arguments")),
+        };
     }
+    words
+        .into_iter()
+        .map(|word| match word.split_once('=') {
+            Some(("", _)) => Err(format!("{keyword} names can not be blank")),
+            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+            None => Err(format!(
+                "Syntax error - can't find = in {word:?}. Must be of the form: name=value"
+            )),
+        })
+        .collect()
 }
 
-/// Where the flag that ends at `end` began: behind the blanks behind the one before.
-fn found_start(text: &str, end: usize, found: &[Word]) -> usize {
-    let from = found.last().map_or(0, |word| word.end);
-    let between = &text[from..end];
-    from + between.len() - between.trim_start().len()
+/// Returns the known word nearest to a mistyped one, if it is near enough to be meant.
+pub(super) fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
+    const FARTHEST: usize = 2;
+    known
+        .iter()
+        .map(|word| {
+            (
+                distance(&typed.to_ascii_lowercase(), &word.to_ascii_lowercase()),
+                *word,
+            )
+        })
+        .filter(|(distance, _)| (1..=FARTHEST).contains(distance))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
 }
 
-/// Reads one flag; returns it, and where it ends.
-fn flag(text: &str, start: usize) -> (String, usize) {
-    let mut word = String::new();
-    let mut quote: Option<char> = None;
-    let mut chars = text[start..].char_indices();
-    while let Some((at, c)) = chars.next() {
-        match quote {
-            None if c.is_whitespace() => return (word, start + at),
-            None if c == '\'' || c == '"' => quote = Some(c),
-            Some(open) if c == open => quote = None,
-            _ if c == '\\' => match chars.next() {
-                Some((_, escaped)) => word.push(escaped),
-                None => break,
-            },
-            _ => word.push(c),
+/// Levenshtein's, with two neighbours in the wrong order as one mistake.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let changed = rows[i][j] + usize::from(x != y);
+            let mut best = changed.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == *y && b[j - 1] == *x {
+                best = best.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(best);
         }
+        rows.push(row);
     }
-    (word, text.len())
-}
-
-/// Takes quotes and escapes out of a word, as a shell does; variables stay.
-pub fn unquote(word: &str, escape: char) -> String {
-    let mut plain = String::new();
-    let mut quote: Option<char> = None;
-    let mut chars = word.chars().peekable();
-    while let Some(c) = chars.next() {
-        match quote {
-            None if c == '\'' || c == '"' => quote = Some(c),
-            Some(open) if c == open => quote = None,
-            Some('\'') => plain.push(c),
-            Some(_) if c == escape => match chars.peek() {
-                Some(&next) if next == '"' || next == '$' || next == escape => {
-                    plain.push(next);
-                    chars.next();
-                }
-                _ => plain.push(c),
-            },
-            None if c == escape => plain.extend(chars.next()),
-            _ => plain.push(c),
-        }
-    }
-    plain
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn texts(words: &[Word]) -> Vec<&str> {
-        words.iter().map(|word| word.text.as_str()).collect()
+    #[test]
+    fn splits() {
+        let (flags, rest) = flags(r#"--chown=1:2 --from="a b" --x=\" -- --y z "#);
+        assert_eq!(flags, ["--chown=1:2", "--from=a b", "--x=\""]);
+        assert_eq!(rest, "--y z ");
+        assert_eq!(super::flags("a --b").1, "a --b");
+        assert_eq!(
+            json(r#" ["a", "b c"] "#),
+            Ok(Some(vec!["a".into(), "b c".into()]))
+        );
+        assert_eq!(json("['a']"), Ok(None));
+        assert_eq!(json("[\"a\"] b"), Ok(None));
+        assert!(json("[1]").is_err());
+        assert_eq!(blank("a  b\t'c d'"), ["a", "b", "'c", "d'"]);
+        assert_eq!(
+            quoted(r#"a="b c" d\ e 'f\' g"#, '\\'),
+            [r#"a="b c""#, r"d\ e", r"'f\'", "g"]
+        );
+        assert_eq!(quoted("a` b", '`'), ["a` b"]);
     }
 
     #[test]
-    fn quotes_hold_words_together() {
+    fn pairs_of_both_forms() {
+        let pairs = |text| pairs(text, '\\', "ENV");
+        let owned = |list: &[(&str, &str)]| {
+            Ok(list
+                .iter()
+                .map(|&(a, b)| (a.to_owned(), b.to_owned()))
+                .collect::<Vec<_>>())
+        };
+        assert_eq!(
+            pairs("a=b c=\"d e\""),
+            owned(&[("a", "b"), ("c", "\"d e\"")])
+        );
+        assert_eq!(pairs("a b  c=d"), owned(&[("a", "b  c=d")]));
         for (text, wanted) in [
-            ("a b", &["a", "b"][..]),
-            ("  a\t b  ", &["a", "b"]),
-            ("a=\"b c\" d", &["a=\"b c\"", "d"]),
-            ("a='b c' d", &["a='b c'", "d"]),
-            ("a=b\\ c d", &["a=b\\ c", "d"]),
-            ("a=\"b\\\" c\" d", &["a=\"b\\\" c\"", "d"]),
-            ("a='b\\' c", &["a='b\\'", "c"]),
-            ("\"\"", &["\"\""]),
-            ("", &[]),
-            ("a\\", &["a"]),
-            ("a=\"open b", &["a=\"open b"]),
+            ("", "ENV requires at least one argument"),
+            ("a", "ENV must have two arguments"),
+            ("=b", "ENV names can not be blank"),
+            (
+                "a=b c",
+                "Syntax error - can't find = in \"c\". Must be of the form: name=value",
+            ),
         ] {
-            assert_eq!(texts(&quoted(text, '\\')), wanted, "{text:?}");
+            assert_eq!(pairs(text), Err(wanted.to_owned()));
         }
-        assert_eq!(texts(&quoted("a=b` c d", '`')), ["a=b` c", "d"]);
-        assert_eq!(texts(&at_blanks(" a  'b c'\t")), ["a", "'b", "c'"]);
-        let word = &quoted(" ä b", '\\')[1];
-        assert_eq!((word.start, word.end), (4, 5));
     }
 
     #[test]
-    fn flags_come_first() {
-        for (text, wanted, rest) in [
-            ("a b", &[][..], "a b"),
-            ("--a=b c", &["--a=b"], "c"),
-            ("--a --b='c d' e --f", &["--a", "--b=c d"], "e --f"),
-            ("--a=\"b\\\"c\" d", &["--a=b\"c"], "d"),
-            ("-- --a b", &[], "--a b"),
-            ("--a -- b", &["--a"], "b"),
-            ("--a", &["--a"], ""),
-            ("  --a\\ b c", &["--a b"], "c"),
-            ("-a b", &[], "-a b"),
-        ] {
-            let (found, at) = flags(text);
-            assert_eq!(
-                (texts(&found), &text[at..]),
-                (wanted.to_vec(), rest),
-                "{text:?}"
-            );
-        }
-        let (found, _) = flags("  --a  --bc x");
-        assert_eq!((found[0].start, found[0].end), (2, 5));
-        assert_eq!((found[1].start, found[1].end), (7, 11));
-    }
-
-    #[test]
-    fn quotes_go() {
-        for (word, wanted) in [
-            ("a", "a"),
-            ("'a b'", "a b"),
-            ("\"a b\"", "a b"),
-            ("a\\ b", "a b"),
-            ("\"a\\\"b\"", "a\"b"),
-            ("\"a\\b\"", "a\\b"),
-            ("'a\\b'", "a\\b"),
-            ("\"\\$x\"", "$x"),
-            ("'", ""),
-        ] {
-            assert_eq!(unquote(word, '\\'), wanted, "{word:?}");
-        }
+    fn what_was_meant() {
+        assert_eq!(nearest("RNU", &["RUN", "FROM"]), Some("RUN"));
+        assert_eq!(nearest("copi", &["COPY", "FROM"]), Some("COPY"));
+        assert_eq!(nearest("nonsense", &["COPY", "FROM"]), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The verbs: one function per command.
 
 mod attach;
+mod build;
 mod commit;
 mod copy;
 mod disk;
@@ -59,6 +60,7 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "container unpause" => lifecycle::unpause,
         "container update" => lifecycle::update,
         "container wait" => lifecycle::wait,
+        "image build" => build::build,
         "image from-host" => transfer::from_host,
         "image history" => images::history,
         "image import" => transfer::import,

@@ -1,5 +1,6 @@
 //! Pure: every command and flag as data: names, types, help texts.
 
+mod build;
 mod container;
 mod image;
 mod network;
@@ -162,6 +163,7 @@ impl Command {
 pub(crate) fn commands() -> impl Iterator<Item = &'static Command> {
     [
         container::COMMANDS,
+        build::COMMANDS,
         image::COMMANDS,
         network::COMMANDS,
         volume::COMMANDS,

@@ -70,6 +70,7 @@ pub(crate) async fn create(request: Request) -> Result {
             name,
             config: process(config),
             host,
+            is_whole: false,
             face,
         })
         .await?;

@@ -3,6 +3,7 @@
 pub(crate) mod absent;
 pub(crate) mod archive;
 pub(crate) mod attach;
+pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod container_create;
 pub(crate) mod container_list;

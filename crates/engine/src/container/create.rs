@@ -25,6 +25,8 @@ pub struct CreateRequest {
     pub config: Config,
     /// How it runs.
     pub host: Host,
+    /// The config is whole: nothing that the image says is added, its volumes neither.
+    pub is_whole: bool,
     /// The face's own documents, given back by inspect.
     pub face: serde_json::Value,
 }
@@ -64,10 +66,14 @@ impl Engine {
             name,
             mut config,
             mut host,
+            is_whole,
             face,
         } = request;
         let created_ns = now_ns();
-        let image = self.image_for(&config.image)?;
+        let mut image = self.image_for(&config.image)?;
+        if is_whole {
+            image.config.config = None;
+        }
         merge(&mut config, &image.config);
         if config.argv().is_empty() {
             return Err(Error::invalid("no command specified"));

@@ -23,7 +23,7 @@ pub(crate) mod stats;
 mod stop;
 mod top;
 mod update;
-mod user;
+pub(crate) mod user;
 mod wait;
 mod world;
 
