@@ -21,6 +21,10 @@ pub(crate) struct Client {
     pinned: bool,
     /// Nobody chose the host: an engine may be started there, with these variables.
     start_env: Option<Vec<(OsString, OsString)>>,
+    /// Headers of the user's, as they are written.
+    headers: String,
+    /// For programs that make the connection.
+    env: Vec<(OsString, OsString)>,
     idle: Option<Connection>,
 }
 
@@ -56,6 +60,11 @@ impl Client {
             pinned: config.api_version.is_some(),
             start_env: (config.default_host && config.program == "wharf")
                 .then(|| config.env.clone()),
+            headers: config.headers(),
+            env: match config.host {
+                Host::Ssh(_) => config.env.clone(),
+                _ => Vec::new(),
+            },
             idle: None,
         }
     }
@@ -264,8 +273,8 @@ impl Client {
     }
 
     fn connect(&mut self) -> Result<Connection> {
-        let socket = match Socket::connect(&self.host) {
-            Err(_) if self.start()? => Socket::connect(&self.host),
+        let socket = match Socket::connect(&self.host, &self.env) {
+            Err(_) if self.start()? => Socket::connect(&self.host, &self.env),
             result => result,
         };
         match socket {
@@ -290,6 +299,7 @@ impl Client {
         let host = match &self.host {
             Host::Unix(_) => "api.moby.localhost",
             Host::Tcp(address) => address,
+            Host::Ssh(_) => "docker.example.com",
         };
         // Verbs of our own and the ping have no Docker version.
         let prefix = if path.starts_with("/wharf/") || path == "/_ping" {
@@ -299,6 +309,7 @@ impl Client {
         };
         let mut text =
             format!("{method} {prefix}{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: wharf\r\n");
+        text.push_str(&self.headers);
         match body {
             Body::Shown(credentials) => append(
                 &mut text,

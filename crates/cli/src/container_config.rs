@@ -76,7 +76,7 @@ fn container(
         tty: parsed.is_set("tty"),
         open_stdin,
         stdin_once: open_stdin && attach_stdin,
-        env: some(variables(config, parsed)?),
+        env: some(with_proxies(config, variables(config, parsed)?)),
         cmd: some(cmd).map(Words),
         healthcheck: health(parsed)?,
         image,
@@ -271,6 +271,15 @@ pub(crate) fn restart_policy(text: &str) -> Result<RestartPolicy> {
 
 fn read_file(path: &str) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| Error::text(format!("open {path}: {}", go_text(&error))))
+}
+
+/// A container learns of the proxies that config.json has for this daemon.
+fn with_proxies(config: &Config, mut variables: Vec<String>) -> Vec<String> {
+    let proxies = config
+        .settings
+        .proxies(&config.host.to_string(), &variables);
+    variables.extend(proxies);
+    variables
 }
 
 /// Returns the variables of `--env-file` and `-e`, in this order.

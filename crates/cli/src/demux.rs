@@ -13,6 +13,48 @@ pub(crate) struct Demux {
     left: usize,
     /// The daemon's own words (stream 3).
     complaint: Vec<u8>,
+    /// Only some lines are wanted.
+    grep: Option<Grep>,
+}
+
+/// Lets lines pass that contain a text.
+#[derive(Debug)]
+struct Grep {
+    text: Vec<u8>,
+    /// A line of stdout and one of stderr that have not ended.
+    begun: [Vec<u8>; 2],
+}
+
+impl Grep {
+    /// Takes the next bytes of a stream; returns the lines that pass.
+    fn pass(&mut self, stream: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let begun = &mut self.begun[usize::from(stream == 2)];
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            begun.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                if contains(begun, &self.text) {
+                    out.extend_from_slice(begun);
+                }
+                begun.clear();
+            }
+        }
+        out
+    }
+
+    /// Returns what passes of lines that did not end.
+    fn rest(&mut self, stream: u8) -> Vec<u8> {
+        let begun = std::mem::take(&mut self.begun[usize::from(stream == 2)]);
+        if contains(&begun, &self.text) {
+            begun
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+fn contains(line: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || line.windows(text.len()).any(|part| part == text)
 }
 
 impl Demux {
@@ -24,20 +66,55 @@ impl Demux {
             stream: 0,
             left: 0,
             complaint: Vec::new(),
+            grep: None,
         }
+    }
+
+    /// Makes one that writes only lines which contain `text`.
+    pub(crate) fn grep(raw: bool, text: &str) -> Self {
+        Self {
+            grep: Some(Grep {
+                text: text.as_bytes().to_vec(),
+                begun: Default::default(),
+            }),
+            ..Self::new(raw)
+        }
+    }
+
+    /// Writes what is left of lines that did not end.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        if let Some(grep) = &mut self.grep {
+            std::io::stdout().write_all(&grep.rest(1))?;
+            std::io::stderr().write_all(&grep.rest(2))?;
+        }
+        Ok(())
     }
 
     /// Writes the next bytes of the stream out.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
-        if self.raw {
-            out.write_all(bytes)?;
-            return Ok(out.flush()?);
-        }
-        self.split(bytes, |stream, part| match stream {
-            2 => err.write_all(part),
-            _ => out.write_all(part),
-        })?;
+        let mut grep = self.grep.take();
+        let mut pass = |stream: u8, part: &[u8]| {
+            let kept;
+            let part = match &mut grep {
+                Some(grep) => {
+                    kept = grep.pass(stream, part);
+                    &kept
+                }
+                None => part,
+            };
+            match stream {
+                2 => err.write_all(part),
+                _ => out.write_all(part),
+            }
+        };
+        let written = if self.raw {
+            pass(1, bytes).map_err(Error::from)
+        } else {
+            self.split(bytes, &mut pass)
+        };
+        self.grep = grep;
+        written?;
         out.flush()?;
         Ok(())
     }

@@ -44,6 +44,8 @@ pub(crate) fn group(program: &str, group: &str, about: &str) -> String {
     let prefix = format!("{group} ");
     let mut rows: Vec<(&str, &str)> = commands()
         .filter_map(|command| Some((command.paths[0].strip_prefix(&prefix)?, command.summary())))
+        // For programs, not for people.
+        .filter(|(name, _)| *name != "dial-stdio")
         .collect();
     rows.sort_unstable();
     list(&mut text, &rows);

@@ -1,5 +1,6 @@
 //! HTTP/1.1 as a client speaks it: one connection, a head, a body by length or in chunks.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,15 +19,24 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    /// Connects.
-    pub(crate) fn connect(host: &Host) -> io::Result<Self> {
+    /// Connects; `env` is for a program that does so.
+    pub(crate) fn connect(host: &Host, env: &[(OsString, OsString)]) -> io::Result<Self> {
         match host {
+            Host::Ssh(ssh) => crate::ssh::connect(ssh, env).map(Self::Unix),
             Host::Unix(path) => UnixStream::connect(path).map(Self::Unix),
             Host::Tcp(address) => {
                 let stream = TcpStream::connect(address.as_str())?;
                 stream.set_nodelay(true)?;
                 Ok(Self::Tcp(stream))
             }
+        }
+    }
+
+    /// Returns another handle of the same socket.
+    pub(crate) fn duplicate(&self) -> io::Result<Self> {
+        match self {
+            Self::Unix(stream) => stream.try_clone().map(Self::Unix),
+            Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
         }
     }
 

@@ -14,6 +14,7 @@ mod client;
 mod commands;
 mod config;
 mod container_config;
+mod contexts;
 mod credentials;
 mod demux;
 mod device_flags;
@@ -28,6 +29,8 @@ mod network_flags;
 mod progress;
 mod rows;
 mod session;
+mod settings;
+mod ssh;
 mod start;
 mod stream;
 mod tables;
@@ -98,8 +101,12 @@ fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
             "Failed to initialize: unable to resolve docker endpoint: Specify only one -H",
         ));
     }
-    config.credentials_dir = globals.last("config").map(std::path::PathBuf::from);
-    config.choose_host(hosts.first().map(String::as_str))?;
+    config.home = globals.last("config").map(std::path::PathBuf::from);
+    config.settings = settings::Settings::load(&config);
+    // Its commands tell of a context that is not there in their own words.
+    let is_strict = first != "context";
+    let context = globals.last("context").filter(|name| !name.is_empty());
+    config.choose_host(hosts.first().map(String::as_str), context, is_strict)?;
     if let Some(code) = global_flags_behind(program, &globals.args)? {
         return Ok(code);
     }
@@ -109,6 +116,7 @@ fn dispatch(mut config: Config, words: &[String]) -> Result<i32> {
     };
     let mut parsed = parse_command(program, command, &path, &rest)?;
     parsed.keep(|long| sys::rows::pass(|| rows::of_flag(Some(command), long)));
+    config.settings.fill(command, &mut parsed);
     if parsed.help {
         print_bytes(help::command(program, &path, command, width()).as_bytes())?;
         return Ok(0);
@@ -177,21 +185,10 @@ fn version_line(program: &str) -> String {
 }
 
 fn check_globals(globals: &Parsed) -> Result<()> {
-    let context = globals.text("context");
     if globals.given("host") && globals.given("context") {
         return Err(Error::text(
             "conflicting options: cannot specify both --host and --context",
         ));
-    }
-    if !context.is_empty() && context != "default" {
-        return Err(Error::text(format!(
-            "Failed to initialize: unable to resolve docker endpoint: context {0}: context not found: open {1}/.docker/contexts/meta/{2}/meta.json: no such file or directory",
-            flags::quote(context),
-            "/root",
-            types::Digest::of(context.as_bytes())
-                .to_string()
-                .trim_start_matches("sha256:"),
-        )));
     }
     let level = globals.text("log-level");
     if !matches!(

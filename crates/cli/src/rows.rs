@@ -132,7 +132,6 @@ const BLOCK_IO: State = State::NotYet("block I/O limits are a later issue");
 #[rustfmt::skip]
 const SAID: &[(&str, State)] = &[
     ("--debug", State::Partly("accepted; the client has nothing more to say")),
-    ("--context", State::Partly("only the context `default`")),
     ("--tls", LATER),
     ("--tlscacert", LATER),
     ("--tlscert", LATER),
@@ -213,7 +212,6 @@ const LACKING: &[(&str, &[&str], State)] = &[
     ("start", &["checkpoint", "checkpoint-dir"], State::NotYet("checkpoints, experimental in Docker")),
     ("update", &["kernel-memory"], LATER),
     ("image build", &["cache-from", "compress", "disable-content-trust", "force-rm", "isolation", "rm"], LATER),
-    ("system dial-stdio", &[], LATER),
     ("volume create", &["availability", "group", "limit-bytes", "name", "required-bytes", "scope", "secret", "sharing", "topology-preferred", "topology-required", "type"], State::NotYet("cluster volumes")),
     ("volume ls", &["cluster"], State::NotYet("cluster volumes")),
     ("volume update", &["availability"], State::NotYet("cluster volumes")),

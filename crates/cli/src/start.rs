@@ -37,7 +37,7 @@ pub(crate) fn daemon(host: &Host, env: &[(OsString, OsString)]) -> Result<bool> 
     while started.elapsed() < PATIENCE {
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
-        if Socket::connect(host).is_ok() {
+        if Socket::connect(host, &[]).is_ok() {
             return Ok(true);
         }
         if ended.is_none() && sys::pidfd::try_wait(child.pidfd.as_fd())?.is_some() {

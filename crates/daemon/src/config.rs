@@ -3,18 +3,23 @@
 mod flags;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use engine::Bridge;
 use serde_json::Value;
 
-use flags::{FLAGS, NOT_YET};
+use flags::{FLAGS, Flag, MEANINGLESS, NOT_YET};
 
 /// What the environment says; read once, by the program's front door.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `WHARF_FAILPOINTS`, handed on to shims.
     pub failpoints: Option<OsString>,
+    /// `NOTIFY_SOCKET`: who waits until the daemon is ready.
+    pub notify_socket: Option<OsString>,
+    /// Listening sockets that were handed to this process (`LISTEN_FDS`), from descriptor 3 on.
+    pub listen_fds: u8,
 }
 
 /// A daemon's settings.
@@ -34,6 +39,11 @@ pub(crate) struct Config {
     pub(crate) log_level: String,
     /// Started by a client that needed it: it may be replaced, and leaves when it is idle.
     pub(crate) on_demand: bool,
+    pub(crate) labels: Vec<String>,
+    /// Where metrics are served.
+    pub(crate) metrics: Option<SocketAddr>,
+    /// What was said without a meaning here, in one sentence each.
+    pub(crate) ignored: Vec<String>,
 }
 
 /// Where the daemon listens.
@@ -41,6 +51,8 @@ pub(crate) struct Config {
 pub(crate) enum Host {
     Unix(PathBuf),
     Tcp(String),
+    /// The sockets that systemd handed over.
+    Inherited,
 }
 
 impl std::fmt::Display for Host {
@@ -48,6 +60,7 @@ impl std::fmt::Display for Host {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Inherited => f.write_str("fd://"),
         }
     }
 }
@@ -143,7 +156,17 @@ pub(crate) fn parse(
         Path::new(file.as_deref().unwrap_or(default_file)),
         file.is_some(),
     )?;
-    settle(&raw, docker).map(|config| Parsed::Run(Box::new(config)))
+    let is_checked = raw.is_on("validate", false)?;
+    let config = settle(&raw, docker)?;
+    if is_checked {
+        return Ok(Parsed::Say("configuration OK".to_owned()));
+    }
+    Ok(Parsed::Run(Box::new(config)))
+}
+
+/// Every flag that may be said.
+fn known() -> impl Iterator<Item = &'static Flag> {
+    FLAGS.iter().chain(MEANINGLESS)
 }
 
 fn words(program: &str, args: &[OsString]) -> Result<Raw, Error> {
@@ -164,10 +187,7 @@ fn words(program: &str, args: &[OsString]) -> Result<Raw, Error> {
                 });
             }
             (
-                FLAGS
-                    .iter()
-                    .find(|flag| flag.name == name)
-                    .ok_or_else(unknown)?,
+                known().find(|flag| flag.name == name).ok_or_else(unknown)?,
                 value,
             )
         } else if let Some(short) = word.strip_prefix('-') {
@@ -220,9 +240,10 @@ fn read_file(raw: &mut Raw, path: &Path, named: bool) -> Result<(), Error> {
             "hosts" => "host",
             "registry-mirrors" => "registry-mirror",
             "insecure-registries" => "insecure-registry",
+            "labels" => "label",
             other => other,
         };
-        let Some(flag) = FLAGS.iter().find(|flag| flag.name == name) else {
+        let Some(flag) = known().find(|flag| flag.name == name) else {
             let singular = name.strip_suffix('s').unwrap_or(name);
             return Err(if NOT_YET.contains(&name) || NOT_YET.contains(&singular) {
                 failed(format!(
@@ -304,7 +325,49 @@ fn settle(raw: &Raw, docker: bool) -> Result<Config, Error> {
         uploads: number(raw, "max-concurrent-uploads", 5)?,
         log_level: if debug { "debug" } else { level }.to_owned(),
         on_demand: raw.is_on("on-demand", false)?,
+        labels: labels(raw)?,
+        metrics: metrics(raw)?,
+        ignored: MEANINGLESS
+            .iter()
+            .filter(|flag| raw.last(flag.name).is_some())
+            .map(|flag| format!("--{} has no meaning here: {}", flag.name, flag.help))
+            .collect(),
     })
+}
+
+/// `KEY=VALUE`, each key once.
+fn labels(raw: &Raw) -> Result<Vec<String>, Error> {
+    let all: Vec<String> = raw.all("label").into_iter().map(str::to_owned).collect();
+    let failed = |value: &str, why: String| Error::Value {
+        flag: "--label".to_owned(),
+        value: value.to_owned(),
+        why,
+    };
+    for (index, label) in all.iter().enumerate() {
+        let Some((key, _)) = label.split_once('=') else {
+            return Err(failed(label, format!("bad attribute format: {label}")));
+        };
+        let before = all[..index].iter().find(|one| {
+            one.split_once('=').is_some_and(|(other, _)| other == key) && *one != label
+        });
+        if let Some(before) = before {
+            let why = format!("conflict labels for {before} and {label}");
+            return Err(failed(label, why));
+        }
+    }
+    Ok(all)
+}
+
+fn metrics(raw: &Raw) -> Result<Option<SocketAddr>, Error> {
+    let address = raw.last("metrics-addr").filter(|text| !text.is_empty());
+    let parse = |text: &str| {
+        text.parse().map_err(|_| Error::Value {
+            flag: "--metrics-addr".to_owned(),
+            value: text.to_owned(),
+            why: "must be ADDRESS:PORT".to_owned(),
+        })
+    };
+    address.map(parse).transpose()
 }
 
 /// How registries are talked to.
@@ -389,7 +452,8 @@ fn host(text: &str) -> Result<Host, Error> {
                 "TCP without TLS is offered on loopback only, and TLS is not built yet",
             ))
         }
-        Some(("fd", _)) => Err(bad("socket activation is not built yet")),
+        Some(("fd", "" | "*")) => Ok(Host::Inherited),
+        Some(("fd", _)) => Err(bad("single sockets cannot be chosen: use fd://")),
         _ => Err(bad("must be unix:///PATH or tcp://127.0.0.1:PORT")),
     }
 }
@@ -474,5 +538,35 @@ mod tests {
         ] {
             assert_eq!(run(args).unwrap_err().to_string(), text);
         }
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_said() {
+        let config = run(&[
+            "--live-restore",
+            "--shutdown-timeout",
+            "5",
+            "--label",
+            "a=b",
+        ])
+        .unwrap();
+        assert_eq!(config.ignored.len(), 2);
+        assert!(config.ignored[0].starts_with("--live-restore has no meaning here"));
+        assert_eq!(config.labels, ["a=b"]);
+        assert_eq!(run(&["-H", "fd://"]).unwrap().hosts, [Host::Inherited]);
+    }
+
+    #[test]
+    fn labels_and_metrics() {
+        let conflict = run(&["--label", "a=c", "--label", "a=b"]).unwrap_err();
+        assert!(
+            conflict
+                .to_string()
+                .contains("conflict labels for a=c and a=b")
+        );
+        assert!(run(&["--label", "a"]).is_err());
+        assert!(run(&["--metrics-addr", "x"]).is_err());
+        let config = run(&["--metrics-addr", "127.0.0.1:9323"]).unwrap();
+        assert_eq!(config.metrics, "127.0.0.1:9323".parse().ok());
     }
 }

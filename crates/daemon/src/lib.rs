@@ -11,6 +11,8 @@ mod config;
 mod error;
 mod hijack;
 mod listener;
+mod metrics;
+mod notify;
 mod query;
 mod request;
 mod router;

@@ -15,6 +15,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::Host;
 
+/// The first descriptor that systemd hands over.
+const LISTEN_FDS_START: u8 = 3;
+
 /// A listening socket.
 #[derive(Debug)]
 pub(crate) enum Listener {
@@ -37,12 +40,37 @@ enum Either {
 }
 
 impl Listener {
-    /// Binds a socket; a socket file that nobody serves any more is replaced.
-    pub(crate) async fn bind(host: &Host) -> io::Result<Self> {
+    /// Binds a socket, or takes those that were handed over, of which there are `inherited`; a socket
+    /// file that nobody serves any more is replaced.
+    pub(crate) async fn bind(host: &Host, inherited: u8) -> io::Result<Vec<Self>> {
         match host {
-            Host::Unix(path) => bind_unix(path).await.map(Self::Unix),
-            Host::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
+            Host::Unix(path) => Ok(vec![Self::Unix(bind_unix(path).await?)]),
+            Host::Tcp(address) => Ok(vec![Self::Tcp(TcpListener::bind(address).await?)]),
+            Host::Inherited if inherited == 0 => Err(io::Error::other(
+                "no sockets found via socket activation: make sure the service was started by \
+                 systemd",
+            )),
+            Host::Inherited => (0..inherited).map(Self::inherited).collect(),
         }
+    }
+
+    /// Takes a socket that was handed over (sd_listen_fds(3)).
+    fn inherited(index: u8) -> io::Result<Self> {
+        let fd = sys::fd::take_inherited(LISTEN_FDS_START.saturating_add(index))?;
+        let unix = std::os::unix::net::UnixListener::from(fd);
+        if unix.local_addr().is_ok() {
+            unix.set_nonblocking(true)?;
+            return UnixListener::from_std(unix).map(Self::Unix);
+        }
+        let tcp = std::net::TcpListener::from(OwnedFd::from(unix));
+        // Who reaches the API is root: not the network without TLS.
+        if !tcp.local_addr()?.ip().is_loopback() {
+            return Err(io::Error::other(
+                "a TCP socket without TLS is served on loopback only",
+            ));
+        }
+        tcp.set_nonblocking(true)?;
+        TcpListener::from_std(tcp).map(Self::Tcp)
     }
 
     pub(crate) async fn accept(&self, taken: Arc<AtomicBool>) -> io::Result<Stream> {

@@ -62,6 +62,11 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
         return Err(Error::NotRoot);
     }
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    // One that is not watched ends the process.
+    let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
+    for sentence in &config.ignored {
+        tracing::warn!("{sentence}");
+    }
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     // Before the engine: a client that finds the socket waits for its answer.
     let mut env = vec![OsString::from(
@@ -75,11 +80,12 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
     let engine = Engine::open(engine_config(&config), env).await?;
     let mut listeners = Vec::new();
     for host in &config.hosts {
-        let listener = Listener::bind(host).await.map_err(|source| Error::Listen {
+        let failed = |source| Error::Listen {
             host: host.to_string(),
             source,
-        })?;
-        listeners.push(listener);
+        };
+        let bound = Listener::bind(host, environment.listen_fds).await;
+        listeners.extend(bound.map_err(failed)?);
     }
     if let Some(path) = &config.pidfile {
         let text = format!("{}\n", std::process::id());
@@ -90,6 +96,16 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
             }
         })?;
     }
+    if let Some(address) = config.metrics {
+        let failed = |source| Error::Listen {
+            host: format!("tcp://{address}"),
+            source,
+        };
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(failed)?;
+        tokio::spawn(crate::metrics::serve(listener, engine.clone()));
+    }
     let activity = Arc::<Activity>::default();
     for listener in listeners {
         tokio::spawn(accept(listener, engine.clone(), Arc::clone(&activity)));
@@ -99,6 +115,12 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
         on_demand = config.on_demand,
         "API is served"
     );
+    crate::notify::tell(environment, "READY=1");
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::warn!("SIGHUP: the configuration is read at the start only");
+        }
+    });
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -106,6 +128,7 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
         () = activity.rest() => {}
     }
     tracing::info!("stopping; containers go on");
+    crate::notify::tell(environment, "STOPPING=1");
     engine.close().await;
     for host in &config.hosts {
         if let crate::config::Host::Unix(path) = host {
@@ -129,6 +152,7 @@ fn engine_config(config: &Config) -> engine::Config {
         registries: config.registries.clone(),
         downloads: config.downloads,
         uploads: config.uploads,
+        labels: config.labels.clone(),
     }
 }
 

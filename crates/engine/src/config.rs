@@ -21,6 +21,8 @@ pub struct Config {
     pub downloads: usize,
     /// Layers that go at once.
     pub uploads: usize,
+    /// `KEY=VALUE`, for those who ask about the engine.
+    pub labels: Vec<String>,
 }
 
 /// The default bridge.

@@ -264,6 +264,23 @@ impl Engine {
         command
     }
 
+    /// Runs the client without `-H`, with these variables beside its own config directory.
+    #[track_caller]
+    pub fn bare(&self, variables: &[(&str, &str)], words: &[&str]) -> Output {
+        let command = self.command(words);
+        let mut bare = Command::new(command.get_program());
+        bare.args(words).stdin(Stdio::null());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => bare.env(name, value),
+                None => bare.env_remove(name),
+            };
+        }
+        bare.env_remove("DOCKER_HOST")
+            .envs(variables.iter().copied());
+        self.normal(Program::start(&mut bare).finish())
+    }
+
     /// Runs the client to its end, with nothing on stdin.
     #[track_caller]
     pub fn cli(&self, words: &[&str]) -> Output {

@@ -43,6 +43,11 @@ fn main() -> ExitCode {
         let (record, dead) = (std::env::var_os(ROWS), std::env::var_os(NOOP));
         sys::rows::configure(record.as_deref(), dead.as_deref());
     };
+    let environment = || daemon::Environment {
+        failpoints: failpoints.clone(),
+        notify_socket: variable("NOTIFY_SOCKET"),
+        listen_fds: listen_fds(),
+    };
     let code = match (name, args.first().and_then(|word| word.to_str())) {
         (engine::SHIM_NAME, _) => {
             arm("shim");
@@ -55,13 +60,7 @@ fn main() -> ExitCode {
         ("dockerd", _) => {
             arm("daemon");
             watch_rows();
-            daemon::main(
-                "dockerd",
-                &args,
-                &daemon::Environment {
-                    failpoints: failpoints.clone(),
-                },
-            )
+            daemon::main("dockerd", &args, &environment())
         }
         ("wharf-runc" | "runc" | "crun", _) => {
             arm("runtime");
@@ -75,10 +74,7 @@ fn main() -> ExitCode {
         (_, Some("daemon")) => {
             arm("daemon");
             watch_rows();
-            let environment = daemon::Environment {
-                failpoints: failpoints.clone(),
-            };
-            daemon::main("wharf daemon", &args[1..], &environment)
+            daemon::main("wharf daemon", &args[1..], &environment())
         }
         ("wharf", Some("registry")) if is_server(&args) => {
             arm("registry");
@@ -99,6 +95,21 @@ fn main() -> ExitCode {
 fn is_server(args: &[OsString]) -> bool {
     let help = |word: &OsString| word == "--help" || word == "-h";
     args.get(1).is_some_and(|word| word == "serve") && !args.iter().any(help)
+}
+
+#[expect(clippy::disallowed_methods, reason = "read once, at the front door")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// Returns how many sockets systemd handed to this process (sd_listen_fds(3)).
+fn listen_fds() -> u8 {
+    let number = |name: &str| variable(name)?.to_str()?.parse::<u32>().ok();
+    if number("LISTEN_PID") != Some(std::process::id()) {
+        return 0;
+    }
+    let count = number("LISTEN_FDS").and_then(|count| u8::try_from(count).ok());
+    count.unwrap_or(0)
 }
 
 /// The OCI runtime.

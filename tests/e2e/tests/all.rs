@@ -15,6 +15,7 @@ mod bad_input;
 mod bridge;
 mod build;
 mod client;
+mod config;
 mod cp;
 mod crash;
 mod create;

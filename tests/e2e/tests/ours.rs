@@ -111,3 +111,59 @@ case!(an_image_of_this_machine_by_hand, |e| {
         .complains("no-such-program");
     e.cli(&["rmi", &tag]).exits(0);
 });
+
+case!(a_stop_of_one_that_does_not_hear, |e| {
+    // Process 1 has no handler: the kernel drops the signal.
+    let name = e.background("deaf", &[], "sleep 100; true");
+    let begun = std::time::Instant::now();
+    e.cli(&["stop", &name]).exits(0);
+    assert_eq!(e.inspect(&name)["State"]["ExitCode"], 137);
+    // Docker waits ten seconds before it kills.
+    assert!(begun.elapsed().as_secs() < 9, "{:?}", begun.elapsed());
+});
+
+case!(lines_of_a_log_that_contain_a_text, |e| {
+    let name = e.background(
+        "log",
+        &[],
+        "echo one; echo two >&2; echo three; printf no-end-one",
+    );
+    e.cli(&["wait", &name]).exits(0);
+    let output = e.cli(&["logs", "--grep", "one", &name]);
+    output.exits(0).says("one\nno-end-one");
+    e.cli(&["logs", "--grep", "two", &name])
+        .exits(0)
+        .says("")
+        .errs("two\n");
+});
+
+case!(processes_as_a_tree, |e| {
+    let name = e.background("tree", &[], "sleep 100 & sleep 200; true");
+    let seen = testkit::eventually("both sleep", || {
+        let text = e.cli(&["ps", "--tree"]).ok().to_owned();
+        (text.contains("sleep 100") && text.contains("sleep 200")).then_some(text)
+    });
+    assert!(
+        seen.contains(&name) && seen.contains("\u{2514}\u{2500} "),
+        "{seen}"
+    );
+});
+
+case!(a_restart_of_one_that_is_ill, |e| {
+    let script = "n=0; [ -e /lives ] && n=1; touch /lives; [ $n = 1 ] && touch /ok; exec sleep 100";
+    let flags = [
+        "--restart",
+        "on-unhealthy",
+        "--health-cmd",
+        "test -e /ok",
+        "--health-interval",
+        "100ms",
+        "--health-retries",
+        "2",
+    ];
+    let name = e.background("ill", &flags, script);
+    testkit::eventually("its second life is healthy", || {
+        let one = e.inspect(&name);
+        (one["RestartCount"] == 1 && one["State"]["Health"]["Status"] == "healthy").then_some(())
+    });
+});

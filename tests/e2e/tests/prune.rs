@@ -104,6 +104,8 @@ case!(images_without_a_name, |e| {
     e.cli(&["image", "inspect", &nameless]).exits(1);
     e.cli(&["image", "inspect", &named]).exits(0);
     e.cli(&["image", "inspect", &other]).exits(0);
+    // It has the same layer.
+    e.cli(&["rmi", &other]).exits(0);
     let output = e.cli(&["image", "prune", "-a", "-f", "--filter", &filter]);
     output
         .exits(0)

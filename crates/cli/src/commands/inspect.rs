@@ -41,52 +41,72 @@ pub(crate) fn any(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let size = parsed.is_set("size");
     if !wanted.is_empty() {
         let wanted = wanted.to_owned();
-        return show(session, parsed, |session, name| {
-            fetch(session, &wanted, name, size)
-        });
+        return show(
+            session,
+            parsed.text("format"),
+            &parsed.args,
+            |session, name| fetch(session, &wanted, name, size),
+        );
     }
-    show(session, parsed, |session, name| {
-        for kind in KINDS {
-            match fetch(session, kind, name, size) {
-                Err(Error::Daemon { status, message })
-                    if status == 404
-                        || status == 501
-                        || message.contains("not a swarm manager") => {}
-                result => return result,
+    show(
+        session,
+        parsed.text("format"),
+        &parsed.args,
+        |session, name| {
+            for kind in KINDS {
+                match fetch(session, kind, name, size) {
+                    Err(Error::Daemon { status, message })
+                        if status == 404
+                            || status == 501
+                            || message.contains("not a swarm manager") => {}
+                    result => return result,
+                }
             }
-        }
-        Err(Error::text(format!("Error: No such object: {name}")))
-    })
+            Err(Error::text(format!("Error: No such object: {name}")))
+        },
+    )
 }
 
 /// `container inspect`
 pub(crate) fn containers(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let size = parsed.is_set("size");
-    show(session, parsed, |session, name| {
-        fetch(session, "container", name, size)
-    })
+    show(
+        session,
+        parsed.text("format"),
+        &parsed.args,
+        |session, name| fetch(session, "container", name, size),
+    )
 }
 
 /// `image inspect`
 pub(crate) fn images(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     super::images::refuse_platform(parsed)?;
-    show(session, parsed, |session, name| {
-        fetch(session, "image", name, false)
-    })
+    show(
+        session,
+        parsed.text("format"),
+        &parsed.args,
+        |session, name| fetch(session, "image", name, false),
+    )
 }
 
 /// `network inspect`
 pub(crate) fn networks(session: &mut Session, parsed: &Parsed) -> Result<i32> {
-    show(session, parsed, |session, name| {
-        fetch(session, "network", name, false)
-    })
+    show(
+        session,
+        parsed.text("format"),
+        &parsed.args,
+        |session, name| fetch(session, "network", name, false),
+    )
 }
 
 /// `volume inspect`
 pub(crate) fn volumes(session: &mut Session, parsed: &Parsed) -> Result<i32> {
-    show(session, parsed, |session, name| {
-        fetch(session, "volume", name, false)
-    })
+    show(
+        session,
+        parsed.text("format"),
+        &parsed.args,
+        |session, name| fetch(session, "volume", name, false),
+    )
 }
 
 fn fetch(session: &mut Session, kind: &str, name: &str, size: bool) -> Result<Vec<u8>> {
@@ -111,12 +131,13 @@ fn fetch(session: &mut Session, kind: &str, name: &str, size: bool) -> Result<Ve
     session.client.get(&path)
 }
 
-fn show(
+/// Shows each named object as `fetch` returns it.
+pub(crate) fn show(
     session: &mut Session,
-    parsed: &Parsed,
+    format: &str,
+    names: &[String],
     mut fetch: impl FnMut(&mut Session, &str) -> Result<Vec<u8>>,
 ) -> Result<i32> {
-    let format = parsed.text("format");
     let parse_error = |error: String| Error::Exit {
         text: format!("template parsing error: {error}"),
         code: 64,
@@ -127,7 +148,7 @@ fn show(
     };
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut failed = Vec::new();
-    for name in &parsed.args {
+    for name in names {
         match fetch(session, name) {
             Ok(bytes) => found.push(bytes),
             Err(error @ Error::NoDaemon { .. }) => return Err(error),

@@ -40,11 +40,18 @@ pub(crate) fn logs(session: &mut Session, parsed: &Parsed) -> Result<i32> {
         "GET",
         &container_path(&inspect.id, &format!("/logs{query}")),
     )?;
-    let mut demux = Demux::new(inspect.config.tty);
+    let tty = inspect.config.tty;
+    let mut demux = match parsed.text("grep") {
+        "" => Demux::new(tty),
+        text => Demux::grep(tty, text),
+    };
     let mut buffer = vec![0; 64 << 10];
     loop {
         match response.read(&mut buffer)? {
-            0 => return Ok(0),
+            0 => {
+                demux.finish()?;
+                return Ok(0);
+            }
             count => demux.write(&buffer[..count])?,
         }
     }

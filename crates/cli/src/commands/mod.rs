@@ -3,7 +3,9 @@
 mod attach;
 mod build;
 mod commit;
+mod context;
 mod copy;
+mod dial;
 mod disk;
 mod events;
 mod exec;
@@ -21,6 +23,7 @@ mod start;
 mod stats;
 mod system;
 mod transfer;
+mod tree;
 mod version;
 mod volume_own;
 mod volumes;
@@ -60,6 +63,13 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "container unpause" => lifecycle::unpause,
         "container update" => lifecycle::update,
         "container wait" => lifecycle::wait,
+        "context create" => context::create,
+        "context inspect" => context::inspect,
+        "context ls" => context::list,
+        "context rm" => context::remove,
+        "context show" => context::show,
+        "context update" => context::update,
+        "context use" => context::choose,
         "image build" => build::build,
         "image from-host" => transfer::from_host,
         "image history" => images::history,
@@ -84,6 +94,7 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "network prune" => network::prune,
         "network rm" => network::remove,
         "registry serve" => system::registry_serve,
+        "system dial-stdio" => dial::stdio,
         "system df" => disk::disk_usage,
         "system events" => events::events,
         "system info" => system::info,

@@ -51,6 +51,9 @@ pub(crate) fn ps(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let containers: Vec<ContainerSummary> = session
         .client
         .get_json(&format!("/containers/json{}", query.render()))?;
+    if parsed.is_set("tree") {
+        return super::tree::show(session, &containers);
+    }
     let truncate = !parsed.is_set("no-trunc");
     let with_size = [
         "ID",

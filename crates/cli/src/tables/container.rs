@@ -57,6 +57,7 @@ const CONTAINER_KILL: &[Flag] = &[
 const CONTAINER_LOGS: &[Flag] = &[
     flag(' ', "details", Kind::Switch, "Show extra details provided to logs"),
     flag('f', "follow", Kind::Switch, "Follow log output"),
+    hidden("grep", Kind::Text, "Only lines that contain this text"),
     flag(' ', "since", Kind::Text, "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
     flag('n', "tail", Kind::Text, "Number of lines to show from the end of the logs (default \"all\")"),
     flag('t', "timestamps", Kind::Switch, "Show timestamps"),
@@ -73,6 +74,7 @@ const CONTAINER_LS: &[Flag] = &[
     flag(' ', "no-trunc", Kind::Switch, "Don't truncate output"),
     flag('q', "quiet", Kind::Switch, "Only display container IDs"),
     flag('s', "size", Kind::Switch, "Display total file sizes"),
+    hidden("tree", Kind::Switch, "Show the processes of each container"),
 ];
 
 #[rustfmt::skip]

@@ -45,6 +45,7 @@ const VERSION: &[Flag] = &[
 pub(super) const COMMANDS: &[Command] = &[
     Command { paths: &["inspect"], usage: &["[OPTIONS] NAME|ID [NAME|ID...]"], about: "Return low-level information on Docker objects", flags: &[INSPECT], args: Args::Min(1), interspersed: true },
     Command { paths: &["system df"], usage: &["[OPTIONS]"], about: "Show docker disk usage", flags: &[SYSTEM_DF], args: Args::None, interspersed: true },
+    Command { paths: &["system dial-stdio"], usage: &[""], about: "Proxy the stdio stream to the daemon connection. Should not be invoked manually.", flags: &[], args: Args::None, interspersed: true },
     Command { paths: &["system events", "events"], usage: &["[OPTIONS]"], about: "Get real time events from the server", flags: &[SYSTEM_EVENTS], args: Args::None, interspersed: true },
     Command { paths: &["system info", "info"], usage: &["[OPTIONS]"], about: "Display system-wide information", flags: &[SYSTEM_INFO], args: Args::None, interspersed: true },
     Command { paths: &["system prune"], usage: &["[OPTIONS]"], about: "Remove unused data", flags: &[SYSTEM_PRUNE], args: Args::None, interspersed: true },

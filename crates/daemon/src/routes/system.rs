@@ -147,7 +147,7 @@ pub(crate) async fn info(request: Request) -> Result {
         mem_total: i64::try_from(facts.memory).unwrap_or(i64::MAX),
         docker_root_dir: config.data_root.display().to_string(),
         name: facts.host_name,
-        labels: Some(Vec::new()),
+        labels: Some(config.labels.clone()),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         runtimes: BTreeMap::from([("runc".to_owned(), runtime)]),
         default_runtime: "runc".to_owned(),

@@ -57,14 +57,19 @@ impl Engine {
         let signal = signal
             .or_else(|| types::signal::parse(&record.config.stop_signal).ok())
             .unwrap_or(SIGTERM);
-        let timeout_s = timeout_s
-            .or(record.config.stop_timeout_s)
-            .unwrap_or(STOP_TIMEOUT_S);
+        let wished = timeout_s.or(record.config.stop_timeout_s);
+        let timeout_s = wished.unwrap_or(STOP_TIMEOUT_S);
         if cell.state().status == Status::Paused {
             self.freeze(cell, false).await?;
         }
         self.hold(cell).await?;
+        let is_deaf = wished.is_none() && is_deaf(cell.state().pid, signal);
         self.signal(cell, signal).await?;
+        if is_deaf {
+            // Docker waits ten seconds for nothing.
+            tracing::info!(id = %cell.id, signal, "process 1 has no handler for it: killed at once");
+            return self.kill_locked(cell).await;
+        }
         let patience = u64::try_from(timeout_s).map_or(Duration::MAX, Duration::from_secs);
         if self.ends_within(cell, patience).await {
             return Ok(());
@@ -234,10 +239,68 @@ impl Engine {
     }
 }
 
+/// Tells whether the kernel drops a signal to a process: the first one of its pid namespace gets only
+/// those that it handles, or has blocked to fetch them itself (pid_namespaces(7)).
+fn is_deaf(pid: i32, signal: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .is_ok_and(|status| drops(&status, signal))
+}
+
+/// As [`is_deaf`], from the text of /proc/PID/status.
+fn drops(status: &str, signal: i32) -> bool {
+    let field = |name: &str| {
+        let mut lines = status.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+    };
+    let is_first = field("NSpid").is_some_and(|pids| {
+        let mut pids = pids.split_whitespace();
+        pids.clone().count() > 1 && pids.next_back() == Some("1")
+    });
+    let heard = ["SigCgt", "SigBlk", "SigIgn"].iter().any(|name| {
+        let mask = field(name).and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        // What cannot be read may be heard.
+        let bit = u32::try_from(signal - 1)
+            .ok()
+            .and_then(|bit| 1_u64.checked_shl(bit));
+        mask.zip(bit).is_none_or(|(mask, bit)| mask & bit != 0)
+    });
+    is_first && !heard
+}
+
 /// What Docker says of a container that waits for its restart.
 pub(crate) fn is_restarting(typed: &str) -> Error {
     Error::conflict(format!(
         "Container {} is restarting, wait until the container is running",
         typed.trim_start_matches('/')
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::drops;
+
+    #[test]
+    fn who_does_not_hear() {
+        let status = |pids: &str, caught: &str, blocked: &str, ignored: &str| {
+            format!(
+                "Name:\tsh\nNSpid:\t{pids}\nSigBlk:\t{blocked}\nSigIgn:\t{ignored}\nSigCgt:\t{caught}\n"
+            )
+        };
+        let (none, term) = ("0000000000000000", "0000000000004000");
+        for (pids, caught, blocked, ignored, deaf) in [
+            ("812\t1", none, none, none, true),
+            ("812\t1", term, none, none, false),
+            ("812\t1", none, term, none, false),
+            // One that ignores it on purpose may end by itself.
+            ("812\t1", none, none, term, false),
+            ("812\t7", none, none, none, false),
+            ("812", none, none, none, false),
+            // The first process of the machine.
+            ("1", none, none, none, false),
+        ] {
+            let text = status(pids, caught, blocked, ignored);
+            assert_eq!(drops(&text, 15), deaf, "{text}");
+        }
+        assert!(!drops("", 15));
+    }
 }
