@@ -133,8 +133,8 @@ case!(flags_that_are_wrong, |e| {
             "--icc is not built yet: this daemon cannot obey it\n".to_owned(),
         ),
         (
-            &["--live-restore"],
-            "--live-restore is not built yet: this daemon cannot obey it\n".to_owned(),
+            &["--userns-remap=x"],
+            "--userns-remap is not built yet: this daemon cannot obey it\n".to_owned(),
         ),
         (
             &["-l", "foo"],
@@ -534,4 +534,104 @@ case!(a_kernel_without_overlayfs, |e| {
         .says("")
         .complains("this kernel has no overlayfs (modprobe overlay): fsopen: no such device\n");
     stop(running);
+});
+
+case!(ready_and_stopping_are_told, |e| {
+    let place = Place::new(e, "notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(place.at("n")).expect("a socket");
+    let patience = std::time::Duration::from_secs(20);
+    manager.set_read_timeout(Some(patience)).expect("a limit");
+    let news = || {
+        let mut buffer = [0; 64];
+        let count = manager.recv(&mut buffer).expect("news");
+        String::from_utf8_lossy(&buffer[..count]).into_owned()
+    };
+    let mut command = daemon(e);
+    command.env("NOTIFY_SOCKET", place.at("n"));
+    let daemon = place.start(command, &[]);
+    assert_eq!(news(), "READY=1");
+    stop(daemon);
+    assert_eq!(news(), "STOPPING=1");
+});
+
+case!(sockets_that_are_handed_over, |e| {
+    let place = Place::new(e, "fd");
+    let socket = std::os::unix::net::UnixListener::bind(place.at("s")).expect("a socket");
+    // As systemd does: the third descriptor, and whose it is.
+    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script, "sh"])
+        .arg(e.program())
+        .args(["daemon", "-H", "fd://", "-b", "none"])
+        .args(["--data-root", &place.at("d"), "--exec-root", &place.at("x")])
+        .stdin(std::process::Stdio::from(std::os::fd::OwnedFd::from(
+            socket,
+        )));
+    let mut daemon = command.spawn().expect("it starts");
+    assert_eq!(place.get("/containers/json"), serde_json::json!([]));
+    let id = rustix::process::Pid::from_child(&daemon);
+    rustix::process::kill_process(id, Signal::TERM).expect("it runs");
+    assert!(daemon.wait().expect("it ends").success());
+    let (data, exec) = (place.at("d2"), place.at("x2"));
+    refused(
+        e,
+        &[
+            "-H",
+            "fd://",
+            "-b",
+            "none",
+            "--data-root",
+            &data,
+            "--exec-root",
+            &exec,
+        ],
+    )
+    .complains("no sockets found via socket activation");
+});
+
+case!(labels_metrics_and_what_has_no_meaning, |e| {
+    let place = Place::new(e, "more");
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("its address").to_string();
+    drop(free);
+    let flags = [
+        "--label",
+        "a=b",
+        "--metrics-addr",
+        &address,
+        "--live-restore",
+        "--shutdown-timeout=3",
+    ];
+    let daemon = place.start(self::daemon(e), &flags);
+    assert_eq!(place.get("/info")["Labels"], serde_json::json!(["a=b"]));
+    let mut stream = TcpStream::connect(&address).expect("metrics are served");
+    std::io::Write::write_all(&mut stream, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .expect("it reads");
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut text).expect("it answers");
+    assert!(
+        text.starts_with("HTTP/1.1 200 OK\r\n")
+            && text.contains("engine_daemon_container_states_containers{state=\"running\"} 0\n")
+            && text.contains("process_resident_memory_bytes "),
+        "{text}"
+    );
+    daemon.signal(Signal::HUP);
+    assert_eq!(place.get("/info")["Labels"], serde_json::json!(["a=b"]));
+    let output = stop(daemon);
+    for flag in ["--live-restore", "--shutdown-timeout"] {
+        output.complains(&format!("{flag} has no meaning here"));
+    }
+});
+
+case!(a_configuration_that_is_checked, |e| {
+    let place = Place::new(e, "checked");
+    let file = place.at("daemon.json");
+    std::fs::write(&file, r#"{"labels": ["a=b"], "live-restore": true}"#).expect("a file");
+    let check = || Program::start(daemon(e).args(["--validate", "--config-file", &file])).finish();
+    check().exits(0).says("configuration OK\n");
+    std::fs::write(&file, r#"{"labels": ["a=b", "a=c"]}"#).expect("a file");
+    check()
+        .exits(1)
+        .complains("conflict labels for a=b and a=c");
 });
