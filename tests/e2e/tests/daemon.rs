@@ -603,7 +603,7 @@ case!(labels_metrics_and_what_has_no_meaning, |e| {
         "--live-restore",
         "--shutdown-timeout=3",
     ];
-    let daemon = place.start(self::daemon(e), &flags);
+    let daemon = place.start(daemon(e), &flags);
     assert_eq!(place.get("/info")["Labels"], serde_json::json!(["a=b"]));
     let mut stream = TcpStream::connect(&address).expect("metrics are served");
     std::io::Write::write_all(&mut stream, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
