@@ -76,6 +76,14 @@ document! {
         images_deleted: Option<Vec<ImageDelete>> = "ImagesDeleted",
         space_reclaimed: u64 = "SpaceReclaimed",
     }
+    /// One row of `GET /images/search`.
+    ImageFound {
+        star_count: i64 = "star_count",
+        is_official: bool = "is_official",
+        name: String = "name",
+        is_automated: bool = "is_automated",
+        description: String = "description",
+    }
     /// `POST /wharf/v1/images/from-host`.
     FromHostRequest { tag: String = "tag", programs: Vec<String> = "programs" }
 }

@@ -62,7 +62,7 @@ static ROUTES: &[Route] = &[
     route!(PUT, "/containers/{id}/archive", archive::put),
     route!(GET, "/images/json", image::list),
     route!(POST, "/images/create", image::create),
-    route!(GET, "/images/search", not_yet::refused),
+    route!(GET, "/images/search", registry::search),
     route!(POST, "/images/prune", prune::images),
     route!(GET, "/images/get", files::save),
     route!(POST, "/images/load", image::load),

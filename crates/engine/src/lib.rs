@@ -57,7 +57,7 @@ pub use nursery::SHIM_NAME;
 pub use prune::PruneFilter;
 pub use pull::{Distribution, LayerStep, PullRequest, PullStep, Steps};
 pub use push::{PushRequest, PushStep, PushSteps, SendStep};
-pub use registry::client::{Credentials, Settings as Registries};
+pub use registry::client::{Credentials, SearchResult, Settings as Registries};
 pub use shim::protocol::{Attach, Feeling};
 
 use container::cell::Cell;

@@ -343,3 +343,42 @@ case!(things_that_are_no_images, |e| {
         refused(e, &fake, complaint);
     }
 });
+
+case!(search, |e| {
+    let fake = e.fake_registry(Box::new(|asked, stream| {
+        let json = ["Content-Type: application/json".to_owned()];
+        if asked.line.contains("/v1/search?") {
+            let wanted = asked.line.contains("q=box") && asked.line.contains("n=7");
+            let body = br#"{"results":[
+                {"name":"library/box","description":"one\nbox","star_count":3,"is_official":false},
+                {"name":"a/box","description":"another","star_count":9,"is_official":true}]}"#;
+            return reply(stream, "200 OK", &json, if wanted { body } else { b"{}" });
+        }
+        reply(stream, "200 OK", &json, b"{}");
+    }));
+    let term = format!("{}/box", fake.address());
+    let output = e.cli(&["search", "--limit", "7", &term]);
+    let lines: Vec<_> = output.ok().lines().map(str::to_owned).collect();
+    assert!(lines[0].starts_with("NAME "), "{output:?}");
+    let words: Vec<_> = lines[1].split_whitespace().collect();
+    assert_eq!(words, ["a/box", "another", "9", "[OK]"], "{output:?}");
+    assert!(
+        lines[2].starts_with("library/box ") && lines[2].contains("one box"),
+        "{output:?}"
+    );
+    let format = [
+        "search",
+        "--limit",
+        "7",
+        "--format",
+        "{{.Name}}",
+        "--no-trunc",
+    ];
+    let output = e.cli(&[&format[..], &["--filter", "is-official=true", &term]].concat());
+    assert_eq!(output.ok(), "a/box");
+    let output = e.cli(&[&format[..], &["--filter", "stars=4", &term]].concat());
+    assert_eq!(output.ok(), "a/box");
+    e.cli(&["search", "--limit", "101", &term])
+        .exits(1)
+        .complains("101 is outside the range of [1, 100]");
+});

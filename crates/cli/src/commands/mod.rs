@@ -19,6 +19,7 @@ mod prune;
 mod ps;
 pub(crate) mod rows;
 mod run;
+mod search;
 mod start;
 mod stats;
 mod system;
@@ -94,6 +95,7 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "network prune" => network::prune,
         "network rm" => network::remove,
         "registry serve" => system::registry_serve,
+        "search" => search::search,
         "system dial-stdio" => dial::stdio,
         "system df" => disk::disk_usage,
         "system events" => events::events,

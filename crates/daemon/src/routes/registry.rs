@@ -119,6 +119,56 @@ pub(crate) async fn distribution(request: Request) -> Result {
     })))
 }
 
+/// Results of a search when nobody says how many.
+const FOUND: i64 = 25;
+/// And at most.
+const FOUND_MAX: i64 = 100;
+
+/// `GET /images/search`: asks the Hub's index, or another registry's.
+pub(crate) async fn search(request: Request) -> Result {
+    let query = &request.query;
+    let limit = match query.get("limit") {
+        "" | "0" => FOUND,
+        text => text.parse().map_err(|_| {
+            Failure::bad_request(format!(
+                "invalid limit specified: strconv.Atoi: parsing \"{text}\": invalid syntax"
+            ))
+        })?,
+    };
+    if !(1..=FOUND_MAX).contains(&limit) {
+        return Err(Failure::bad_request(format!(
+            "limit {limit} is outside the range of [1, {FOUND_MAX}]"
+        )));
+    }
+    let filters = api::Filters::parse(query.get("filters"))
+        .map_err(|_| Failure::bad_request("invalid filter"))?;
+    let (mut official, mut stars) = (None, 0);
+    for key in filters.0.keys() {
+        for value in filters.get(key) {
+            let bad = || Failure::bad_request(format!("invalid filter '{key}=[{value}]'"));
+            match key.as_str() {
+                "is-official" => official = Some(value.parse::<bool>().map_err(|_| bad())?),
+                // Nothing is built by the Hub itself any more.
+                "is-automated" => {}
+                "stars" => stars = value.parse::<i64>().map_err(|_| bad())?.max(stars),
+                _ => return Err(Failure::bad_request(format!("invalid filter '{key}'"))),
+            }
+        }
+    }
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let shown = credentials(&request);
+    let found = request
+        .engine
+        .image_search(query.get("term"), limit, shown)
+        .await?;
+    let rows: Vec<_> = found
+        .into_iter()
+        .filter(|one| official.is_none_or(|official| one.is_official == official))
+        .filter(|one| one.star_count >= stars)
+        .collect();
+    Ok(Answer::ok(&rows))
+}
+
 /// `POST /auth`: shows credentials to a registry.
 pub(crate) async fn auth(request: Request) -> Result {
     let (document, request) = request.document::<AuthRequest>().await?;

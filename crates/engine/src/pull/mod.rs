@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use image::{LayerBlob, Manifest, Pulled, StagedLayer, Wanted};
-use registry::client::{Access, Credentials, Fetched, Repository};
+use registry::client::{Access, Credentials, Fetched, Repository, SearchResult};
 use types::oci::image::{Descriptor, ImageConfig, IndexEntry, PlatformEntry};
 use types::{Digest, ErrorKind, Platform, Reference};
 
@@ -231,6 +231,34 @@ impl Engine {
         }
         let registry = self.registry().log_in(named.registry(), credentials);
         Ok(registry.await?)
+    }
+}
+
+impl Engine {
+    /// Searches an index: the Hub's, or that of the registry before the first slash of `term`.
+    pub async fn image_search(
+        &self,
+        term: &str,
+        limit: u32,
+        credentials: Option<Credentials>,
+    ) -> Result<Vec<SearchResult>> {
+        let (index, term) = match term.split_once('/') {
+            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
+                (first, rest)
+            }
+            _ => ("docker.io", term),
+        };
+        let index = if index == "index.docker.io" {
+            "docker.io"
+        } else {
+            index
+        };
+        let term = term.strip_prefix("library/").unwrap_or(term);
+        let found = self
+            .registry()
+            .search(index, term, limit, credentials)
+            .await?;
+        Ok(found.results)
     }
 }
 
