@@ -360,10 +360,10 @@ case!(search, |e| {
     let output = e.cli(&["search", "--limit", "7", &term]);
     let lines: Vec<_> = output.ok().lines().map(str::to_owned).collect();
     assert!(lines[0].starts_with("NAME "), "{output:?}");
-    let words: Vec<_> = lines[1].split_whitespace().collect();
+    let words: Vec<_> = lines[2].split_whitespace().collect();
     assert_eq!(words, ["a/box", "another", "9", "[OK]"], "{output:?}");
     assert!(
-        lines[2].starts_with("library/box ") && lines[2].contains("one box"),
+        lines[1].starts_with("library/box ") && lines[1].contains("one box"),
         "{output:?}"
     );
     let format = [

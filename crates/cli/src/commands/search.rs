@@ -32,9 +32,8 @@ pub(crate) fn search(session: &mut Session, parsed: &Parsed) -> Result<i32> {
     let mut response = session
         .client
         .stream_shown("GET", &path, shown.as_deref())?;
-    let mut found: Vec<ImageFound> = parse(&response.read_all()?)?;
+    let found: Vec<ImageFound> = parse(&response.read_all()?)?;
     session.client.recycle(response);
-    found.sort_by_key(|one| std::cmp::Reverse(one.star_count));
     let whole = parsed.is_set("no-trunc");
     let shown = |one: &ImageFound| {
         let plain = one.description.replace(['\n', '\r'], " ");
