@@ -8,14 +8,14 @@ use api::container::{
     Config as ContainerConfig, ContainerCreateRequest, HealthConfig, PortBinding,
 };
 use api::host_config::{
-    BindOptions, HostConfig, ImageOptions, LogConfig, MountRequest, Resources, RestartPolicy,
+    BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, MountRequest, Resources, RestartPolicy,
     TmpfsOptions, VolumeDriver, VolumeOptions,
 };
 use types::{MountKind, MountSpec, env, label, mount_spec, port};
 
 use crate::config::Config;
 use crate::device_flags::{
-    capabilities, device, extra_host, gpus, rate_device, ulimit, weight_device,
+    capabilities, device, extra_host, gpus, is_cdi, rate_device, ulimit, weight_device,
 };
 use crate::error::{Error, Result, go_text};
 use crate::flags::{Parsed, quote};
@@ -139,7 +139,7 @@ fn host(parsed: &Parsed) -> Result<HostConfig> {
         security_opt: some(security),
         masked_paths: open_paths.then(Vec::new),
         readonly_paths: open_paths.then(Vec::new),
-        storage_opt: map_of(&parsed.all("storage-opt")),
+        storage_opt: storage_options(parsed)?,
         tmpfs: parsed
             .all("tmpfs")
             .iter()
@@ -190,21 +190,8 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
         cpu_realtime_runtime: parsed.int("cpu-rt-runtime"),
         cpuset_cpus: parsed.text("cpuset-cpus").to_owned(),
         cpuset_mems: parsed.text("cpuset-mems").to_owned(),
-        devices: Some(
-            parsed
-                .all("device")
-                .iter()
-                .map(|text| device(text))
-                .collect::<Result<_>>()?,
-        ),
-        device_requests: some(
-            parsed
-                .last("gpus")
-                .map(gpus)
-                .transpose()?
-                .into_iter()
-                .collect(),
-        ),
+        devices: Some(devices(parsed)?),
+        device_requests: some(device_requests(parsed)?),
         device_cgroup_rules: some(parsed.all("device-cgroup-rule")),
         memory_reservation: parsed.bytes("memory-reservation"),
         memory_swap: parsed.bytes("memory-swap"),
@@ -219,6 +206,41 @@ fn resources(parsed: &Parsed) -> Result<Resources> {
 /// Limits of processes.
 pub(crate) fn ulimits(parsed: &Parsed) -> Result<Option<Vec<api::host_config::Ulimit>>> {
     each(parsed, "ulimit", ulimit)
+}
+
+/// What `--device` names by path.
+fn devices(parsed: &Parsed) -> Result<Vec<DeviceMapping>> {
+    let given = parsed.all("device");
+    let paths = given.iter().filter(|text| !is_cdi(text));
+    paths.map(|text| device(text)).collect()
+}
+
+/// What `--gpus` asks for, and what `--device` names by vendor and class.
+fn device_requests(parsed: &Parsed) -> Result<Vec<DeviceRequest>> {
+    let graphics = parsed.all("gpus");
+    let mut all: Vec<DeviceRequest> = graphics
+        .iter()
+        .map(|text| gpus(text).map_err(Error::Text))
+        .collect::<Result<_>>()?;
+    let mut named = parsed.all("device");
+    named.retain(|text| is_cdi(text));
+    if !named.is_empty() {
+        all.push(DeviceRequest {
+            driver: "cdi".to_owned(),
+            device_ids: Some(named),
+            ..DeviceRequest::default()
+        });
+    }
+    Ok(all)
+}
+
+/// `NAME=VALUE`; anything else is not an option.
+fn storage_options(parsed: &Parsed) -> Result<BTreeMap<String, String>> {
+    let given = parsed.all("storage-opt");
+    if given.iter().any(|text| !text.contains('=')) {
+        return Err(Error::text("invalid storage option"));
+    }
+    Ok(map_of(&given))
 }
 
 /// -1 leaves it to the kernel.

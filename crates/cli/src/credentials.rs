@@ -286,6 +286,7 @@ fn run_helper(config: &Config, helper: &str, verb: &str, input: &str) -> Result<
         cwd: Path::new("/"),
         fds: &[from_us.as_fd(), to_us.as_fd(), std::io::stderr().as_fd()],
         session: false,
+        foreground: false,
         death_signal: None,
     }
     .start()?;

@@ -48,12 +48,12 @@ pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
     };
     if hard != -1 && (soft == -1 || soft > hard) {
         let shown = if soft == -1 {
-            "-1".to_owned()
+            format!("soft: -1 (unlimited), hard: {hard}")
         } else {
-            soft.to_string()
+            format!("{soft} > {hard}")
         };
         return Err(format!(
-            "ulimit soft limit must be less than or equal to hard limit: {shown} > {hard}"
+            "ulimit soft limit must be less than or equal to hard limit: {shown}"
         ));
     }
     Ok(Ulimit {
@@ -66,21 +66,70 @@ pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
 /// Parses `--device`: `host[:container][:permissions]`.
 pub(crate) fn device(text: &str) -> Result<DeviceMapping> {
     let valid = |mode: &str| {
-        !mode.is_empty() && mode.bytes().all(|byte| b"rwm".contains(&byte)) && mode.len() <= 3
+        !mode.is_empty()
+            && mode.bytes().all(|byte| b"rwm".contains(&byte))
+            && b"rwm".iter().all(|letter| mode.bytes().filter(|byte| byte == letter).count() < 2)
     };
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, mode) = match parts[..] {
-        [source] => (source, source, "rwm"),
-        [source, mode] if valid(mode) => (source, source, mode),
-        [source, target] => (source, target, "rwm"),
-        [source, target, mode] => (source, target, mode),
+        [source] if !source.is_empty() => (source, source, "rwm"),
+        [source, mode] if !source.is_empty() && valid(mode) => (source, source, mode),
+        [source, target] if !source.is_empty() => (source, target, "rwm"),
+        [source, target, mode] if !source.is_empty() => (source, target, mode),
         _ => return Err(Error::text(format!("bad format for path: {text}"))),
     };
+    if !valid(mode) {
+        return Err(Error::text(format!("bad mode specified: {mode}")));
+    }
+    if !target.starts_with('/') {
+        return Err(Error::text(format!("{target} is not an absolute path")));
+    }
     Ok(DeviceMapping {
         path_on_host: source.to_owned(),
-        path_in_container: if target.is_empty() { source } else { target }.to_owned(),
+        path_in_container: target.to_owned(),
         cgroup_permissions: mode.to_owned(),
     })
+}
+
+/// Tells whether `--device` names a device of the Container Device Interface:
+/// `vendor.com/class=name`.
+pub(crate) fn is_cdi(text: &str) -> bool {
+    let Some((kind, name)) = text.split_once('=') else {
+        return false;
+    };
+    let Some((vendor, class)) = kind.split_once('/') else {
+        return false;
+    };
+    let word = |text: &str, more: &[u8]| {
+        let bytes = text.as_bytes();
+        let alphanumeric = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || more.contains(byte);
+        alphanumeric(bytes.first()) && alphanumeric(bytes.last()) && bytes.iter().all(fits)
+    };
+    word(vendor, b"_-.") && word(class, b"_-") && word(name, b"_-.:")
+}
+
+/// Checks `--device-cgroup-rule`: `c 7:* rwm`.
+pub(crate) fn device_rule(text: &str) -> Result<(), String> {
+    let number = |part: &str| {
+        part == "*" || (!part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let fits = match text.split(' ').collect::<Vec<_>>()[..] {
+        [kind, numbers, access] => {
+            matches!(kind, "a" | "b" | "c")
+                && numbers
+                    .split_once(':')
+                    .is_some_and(|(major, minor)| number(major) && number(minor))
+                && (1..=3).contains(&access.len())
+                && access.bytes().all(|byte| b"rwm".contains(&byte))
+        }
+        _ => false,
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("invalid device cgroup format '{text}'"))
+    }
 }
 
 /// Parses `--blkio-weight-device`: `path:weight`.
@@ -132,20 +181,58 @@ fn device_pair(text: &str) -> Result<(&str, &str), String> {
     Ok((path, value))
 }
 
-/// Parses `--gpus`: `all` or a number.
-pub(crate) fn gpus(text: &str) -> Result<DeviceRequest> {
-    let count = match text {
-        "all" => -1,
-        _ => text
-            .parse()
-            .map_err(|_| Error::text(format!("--gpus {text} is not built yet")))?,
+/// Parses `--gpus`: `all`, a number, or `key=value` pairs, quoted as in CSV.
+pub(crate) fn gpus(text: &str) -> Result<DeviceRequest, String> {
+    let count = |value: &str| match value {
+        "all" => Ok(-1),
+        _ => value.parse::<i64>().map_err(|_| {
+            format!(
+                "invalid count ({value}): value must be either \"all\" or an integer: invalid syntax"
+            )
+        }),
     };
-    Ok(DeviceRequest {
-        count,
-        capabilities: Some(vec![vec!["gpu".to_owned()]]),
-        options: Some(BTreeMap::new()),
-        ..DeviceRequest::default()
-    })
+    let fields = |text: &str| types::mount_spec::csv_fields(text).map_err(|error| error.to_string());
+    let words = |text: &str| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
+    let mut request = DeviceRequest::default();
+    let mut seen = BTreeSet::new();
+    for field in fields(text)? {
+        let (key, value) = match field.split_once('=') {
+            Some((key, value)) => (key.to_owned(), value.to_owned()),
+            None => ("count".to_owned(), field.clone()),
+        };
+        if !seen.insert(key.clone()) {
+            return Err(format!(
+                "gpu request key '{key}' can be specified only once"
+            ));
+        }
+        match key.as_str() {
+            "driver" => request.driver = value,
+            "count" => request.count = count(&value)?,
+            "device" => request.device_ids = Some(words(&value)),
+            "capabilities" => {
+                let mut all = words(&value);
+                all.push("gpu".to_owned());
+                request.capabilities = Some(vec![all]);
+            }
+            "options" => {
+                let pairs = fields(&value)?;
+                let own = |pair: &String| {
+                    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                    (key.to_owned(), value.to_owned())
+                };
+                request.options = Some(pairs.iter().map(own).collect());
+            }
+            _ => return Err(format!("unexpected key '{key}' in '{field}'")),
+        }
+    }
+    if !seen.contains("count") && request.device_ids.is_none() {
+        request.count = 1;
+    }
+    request.options.get_or_insert_with(BTreeMap::new);
+    request
+        .capabilities
+        .get_or_insert_with(|| vec![vec!["gpu".to_owned()]]);
+    Ok(request)
 }
 
 /// Returns the capabilities as the API takes them: with `CAP_`, sorted, once each; what is added
@@ -243,6 +330,27 @@ mod tests {
     }
 
     #[test]
+    fn graphics() {
+        let all = gpus("all").unwrap();
+        assert_eq!((all.count, all.driver.as_str()), (-1, ""));
+        assert_eq!(all.capabilities, Some(vec![vec!["gpu".to_owned()]]));
+        assert_eq!(gpus("2").unwrap().count, 2);
+        let some = gpus("driver=nvidia,\"device=0,1\"").unwrap();
+        let ids = some.device_ids.unwrap();
+        assert_eq!((some.count, ids.len(), some.driver.as_str()), (0, 2, "nvidia"));
+        for (text, message) in [
+            (
+                "x",
+                "invalid count (x): value must be either \"all\" or an integer: invalid syntax",
+            ),
+            ("foo=1", "unexpected key 'foo' in 'foo=1'"),
+            ("1,2", "gpu request key 'count' can be specified only once"),
+        ] {
+            assert_eq!(gpus(text).unwrap_err(), message);
+        }
+    }
+
+    #[test]
     fn devices() {
         let mapped = device("/dev/a:/dev/b:r").unwrap();
         assert_eq!(
@@ -253,7 +361,19 @@ mod tests {
             ("/dev/b", "r")
         );
         assert_eq!(device("/dev/a:rw").unwrap().path_in_container, "/dev/a");
-        assert!(device("a:b:c:d").is_err());
+        for (text, message) in [
+            ("a:b:c:d", "bad format for path: a:b:c:d"),
+            (":/dev/b", "bad format for path: :/dev/b"),
+            ("/dev/a:/dev/b:zz", "bad mode specified: zz"),
+            ("/dev/a:/dev/b:rr", "bad mode specified: rr"),
+            ("rel", "rel is not an absolute path"),
+            ("/dev/a:rel", "rel is not an absolute path"),
+        ] {
+            assert_eq!(device(text).unwrap_err().to_string(), message);
+        }
+        assert!(is_cdi("vendor.com/class=dev") && is_cdi("nvidia.com/gpu=all"));
+        assert!(!is_cdi("/dev/a") && !is_cdi("/dev/x=y:rwm") && !is_cdi("a/b="));
+        assert!(device_rule("c 7:* rwm").is_ok() && device_rule("c 7:1 x").is_err());
         assert_eq!(rate_device("/dev/sda:1mb", true).unwrap().rate, 1 << 20);
         assert!(rate_device("/dev/sda:x", false).is_err());
         assert!(weight_device("/dev/sda:5").is_err());

@@ -281,20 +281,17 @@ fn check(kind: Kind, value: &str) -> Result<(), String> {
         Kind::ExtraHost => crate::device_flags::extra_host(value).map(drop),
         Kind::Sysctl => crate::device_flags::sysctl(value),
         Kind::Network => crate::network_flags::network(value).map(drop),
-        Kind::Map if value.starts_with('=') || value.is_empty() => {
-            Err(format!("invalid value {value}"))
-        }
         Kind::Ulimit => crate::device_flags::ulimit(value).map(drop),
         Kind::WeightDevice => crate::device_flags::weight_device(value).map(drop),
         Kind::RateBytes => crate::device_flags::rate_device(value, true).map(drop),
         Kind::RateCount => crate::device_flags::rate_device(value, false).map(drop),
+        Kind::Gpu => crate::device_flags::gpus(value).map(drop),
+        Kind::DeviceRule => crate::device_flags::device_rule(value),
         Kind::Text
         | Kind::List
         | Kind::Strings
         | Kind::Map
-        | Kind::Gpu
         | Kind::Device
-        | Kind::DeviceRule
         | Kind::Link => Ok(()),
     }
 }

@@ -125,8 +125,12 @@ fn said_of(name: &str, otherwise: State) -> State {
 const NO_SWARM: &str = "swarm: one host; the answer is the daemon's own for a host outside a swarm";
 const LATER: State = State::NotYet("a later issue");
 const WINDOWS: State = State::Refused("Windows only, as in Docker");
+<<<<<<< HEAD
 const IPV6: State = State::NotYet("IPv6 in containers is a later issue");
 const BLOCK_IO: State = State::NotYet("block I/O limits are a later issue");
+=======
+const NETWORKS: State = State::NotYet("user-defined networks are a later issue");
+>>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 
 /// What we say of rows of the parser's tables, where it is more than that they are built.
 #[rustfmt::skip]
@@ -164,7 +168,7 @@ const SAID: &[(&str, State)] = &[
     ("save --platform", LATER),
     ("system df --verbose", LATER),
     ("system prune", State::NotYet("user-defined networks cannot be pruned yet")),
-    ("update --blkio-weight", BLOCK_IO),
+    ("update --blkio-weight", LATER),
     ("update --cpu-rt-period", LATER),
     ("update --cpu-rt-runtime", LATER),
 ];
@@ -172,32 +176,31 @@ const SAID: &[(&str, State)] = &[
 /// As [`SAID`], of flags that `run` and `create` share.
 #[rustfmt::skip]
 const SAID_OF_CREATE: &[(&str, State)] = &[
-    ("annotation", LATER),
-    ("blkio-weight", BLOCK_IO),
-    ("blkio-weight-device", BLOCK_IO),
-    ("cgroup-parent", LATER),
     ("cpu-count", WINDOWS),
     ("cpu-percent", WINDOWS),
-    ("cpu-rt-period", LATER),
-    ("cpu-rt-runtime", LATER),
-    ("device", LATER),
     ("disable-content-trust", State::Partly("accepted: there is no content trust, as in Docker 29")),
-    ("device-cgroup-rule", LATER),
-    ("device-read-bps", BLOCK_IO),
-    ("device-read-iops", BLOCK_IO),
-    ("device-write-bps", BLOCK_IO),
-    ("device-write-iops", BLOCK_IO),
-    ("gpus", LATER),
-    ("init", LATER),
+    ("gpus", State::Partly("by files of CDI in JSON, without hooks")),
     ("io-maxbandwidth", WINDOWS),
     ("io-maxiops", WINDOWS),
     ("ip6", IPV6),
     ("isolation", WINDOWS),
     ("kernel-memory", State::Refused("the kernel has lost it")),
+<<<<<<< HEAD
     ("link-local-ip", LATER),
     ("storage-opt", LATER),
     ("use-api-socket", LATER),
     ("userns", State::Partly("only `host`")),
+=======
+    ("link", NETWORKS),
+    ("link-local-ip", NETWORKS),
+    ("mac-address", NETWORKS),
+    ("net-alias", NETWORKS),
+    ("network-alias", NETWORKS),
+    ("publish", LATER),
+    ("publish-all", LATER),
+    ("storage-opt", State::Refused("no file system here can, in Docker's words: it needs xfs with pquota")),
+    ("use-api-socket", State::Partly("the socket, not the credentials of config.json")),
+>>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 ];
 
 /// What Docker's client has (29.7) and the parser's tables lack: a command, its flags.

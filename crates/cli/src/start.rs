@@ -91,6 +91,7 @@ fn spawn(env: &[(OsString, OsString)]) -> Result<sys::process::Child> {
         fds: &[null.as_fd(), output.as_fd(), output.as_fd()],
         // Ctrl-C at our terminal is not for the engine.
         session: true,
+        foreground: false,
         death_signal: None,
     };
     Ok(child.start()?)

@@ -23,6 +23,10 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
     /// A thing that is not built yet.
     pub(crate) fn not_yet(what: &str) -> Self {
         Self::new(

@@ -5,6 +5,7 @@
 //!   format  lock  reserve    "wharf-store 1"; flock for life, holds the pid; 4 MiB to give back
 //!   meta.redb                all records
 //!   events.jsonl             the last events, for those who ask what was
+//!   docker-init              our program, for the containers that want an init; made when one does
 //!   blobs layers rw …        the image store's own (image::layout)
 //!   volumes/<name>/_data     a volume's files; .gone-<n> is being removed
 //!   builds/<number>/         the context of a build that runs
@@ -64,6 +65,10 @@ impl Layout {
 
     pub(crate) fn events(&self) -> PathBuf {
         self.data.join("events.jsonl")
+    }
+
+    pub(crate) fn init(&self) -> PathBuf {
+        self.data.join("docker-init")
     }
 
     pub(crate) fn containers(&self) -> PathBuf {

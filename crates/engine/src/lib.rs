@@ -88,6 +88,8 @@ struct Inner {
     pruning: prune::Pruning,
     clock: clock::Clock,
     followers: followers::Followers,
+    /// Our program as containers with `--init` see it, once one has asked.
+    init: std::sync::Mutex<Option<String>>,
     /// Held for reading by whoever cleans up behind an answer; a clean stop waits for it.
     busy: tokio::sync::RwLock<()>,
     /// Keeps every other daemon off this data root.

@@ -119,6 +119,7 @@ impl Nursery {
             // Not our own stderr: it outlives us, and would hold our log's pipe open.
             fds: &[null, null, null, control.as_fd()],
             session: true,
+            foreground: false,
             death_signal: None,
         }
         .start()?;

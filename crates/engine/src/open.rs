@@ -83,6 +83,7 @@ impl Engine {
             pruning: prune::Pruning::default(),
             clock: clock::Clock::new(),
             followers: followers::Followers::default(),
+            init: std::sync::Mutex::default(),
             busy: tokio::sync::RwLock::new(()),
             _lock: lock,
         })))

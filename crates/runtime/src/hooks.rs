@@ -76,6 +76,7 @@ pub(crate) fn run_one(number: usize, hook: &Hook, state: &[u8], cwd: &Path) -> R
         cwd,
         fds: &[stdin.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()],
         session: true,
+        foreground: false,
         death_signal: None,
     }
     .start()

@@ -14,6 +14,7 @@ mod copy_up;
 mod create;
 mod error;
 mod exec;
+mod foreign;
 mod handshake;
 mod home;
 mod hooks;

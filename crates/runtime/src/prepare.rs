@@ -16,7 +16,7 @@ use types::Mount;
 
 use crate::copy_up::copy_up;
 use crate::error::{Failure, unheard};
-use crate::init;
+use crate::{foreign, init};
 use crate::plan::mounts::{MountStep, What};
 use crate::plan::{IdMaps, NodeStep, Plan};
 
@@ -248,7 +248,7 @@ fn bind(step: &MountStep) -> sys::Result<Source> {
         Tree::Clone
     };
     let mount = match beneath {
-        None => mount::open_host_tree(source, tree)?,
+        None => foreign::open_tree(source, tree)?,
         Some(path) => {
             let base = root::open_host(source)?;
             let found = root::find_beneath(base.as_fd(), path)?;

@@ -14,6 +14,7 @@ mod daemon;
 mod detach_keys;
 mod error;
 mod health;
+mod init;
 mod outbox;
 mod probe;
 pub mod protocol;
@@ -25,6 +26,8 @@ mod token;
 mod watched;
 
 use std::os::fd::OwnedFd;
+
+pub use init::init;
 
 /// Name of the exit record in the container's directory: JSON of [`protocol::Exit`].
 pub const EXIT_RECORD: &str = "exit.json";

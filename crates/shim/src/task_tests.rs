@@ -62,6 +62,7 @@ fn run(script: &str, log: Option<&Path>) -> Fixture {
         cwd: Path::new("/"),
         fds: &fds,
         session: false,
+        foreground: false,
         death_signal: None,
     };
     let child = spawn.start().unwrap();

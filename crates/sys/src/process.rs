@@ -40,6 +40,8 @@ pub struct Spawn<'a> {
     pub fds: &'a [BorrowedFd<'a>],
     /// In a session of its own.
     pub session: bool,
+    /// In a process group of its own, which is the foreground of the terminal at 0, if one is there.
+    pub foreground: bool,
     /// Sent to it when the *thread* that started it ends (prctl(2), `PR_SET_PDEATHSIG`).
     pub death_signal: Option<i32>,
 }
@@ -63,6 +65,7 @@ struct Stage<'a> {
     cwd: &'a CStr,
     sources: Vec<i32>,
     session: bool,
+    foreground: bool,
     death_signal: i32,
     /// What failed, for the parent.
     failed: Option<(&'static str, i32)>,
@@ -96,6 +99,7 @@ impl Spawn<'_> {
             cwd: &cwd,
             sources: self.fds.iter().map(AsRawFd::as_raw_fd).collect(),
             session: self.session,
+            foreground: self.foreground,
             death_signal: self.death_signal.unwrap_or(0),
             failed: None,
         };
@@ -169,6 +173,19 @@ extern "C" fn enter(stage: *mut libc::c_void) -> libc::c_int {
 impl Stage<'_> {
     /// Runs in the child; returns the name of the call that failed. Allocates nothing.
     fn run(&mut self) -> &'static str {
+        if self.foreground {
+            // SAFETY: takes integers only.
+            let done = unsafe { libc::setpgid(0, 0) };
+            if done == -1 {
+                return "setpgid";
+            }
+            // Every signal is blocked still, so that the terminal does not stop us for asking.
+            // SAFETY: takes nothing.
+            let own = unsafe { libc::getpid() };
+            // Without a terminal there is no foreground to be in.
+            // SAFETY: takes integers only.
+            unsafe { libc::tcsetpgrp(0, own) };
+        }
         reset_signals();
         if self.session {
             // SAFETY: takes nothing.
@@ -336,6 +353,7 @@ mod tests {
             cwd: Path::new("/"),
             fds,
             session: false,
+            foreground: false,
             death_signal: None,
         }
     }

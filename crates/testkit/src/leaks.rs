@@ -94,6 +94,7 @@ fn files(place: &Path) -> Vec<String> {
             "trash",
             "containers",
             "volumes",
+            "docker-init",
         ],
     );
     for folder in ["rw", "ingest", "trash", "containers", "volumes"] {

@@ -57,6 +57,10 @@ fn main() -> ExitCode {
             arm("netd");
             with_control(engine::netd)
         }
+        ("docker-init", _) => {
+            let env: Vec<_> = std::env::vars_os().collect();
+            shim::init(&args, &env)
+        }
         ("dockerd", _) => {
             arm("daemon");
             watch_rows();

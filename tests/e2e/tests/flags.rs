@@ -5,7 +5,7 @@ use testkit::{BOX, Engine, case};
 
 /// Runs `script` with `options` by `run`, and by `create` and `start`; it says `wanted` each time.
 #[track_caller]
-fn both(e: &Engine, options: &[&str], script: &str, wanted: &str) {
+pub(crate) fn both(e: &Engine, options: &[&str], script: &str, wanted: &str) {
     e.sh(options, script).exits(0).says(wanted);
     let name = create(e, options, script);
     e.cli(&["start", "-a", &name]).exits(0).says(wanted);
@@ -14,7 +14,7 @@ fn both(e: &Engine, options: &[&str], script: &str, wanted: &str) {
 
 /// Creates a container and returns its name.
 #[track_caller]
-fn create(e: &Engine, options: &[&str], script: &str) -> String {
+pub(crate) fn create(e: &Engine, options: &[&str], script: &str) -> String {
     let name = e.name("flag");
     let mut words = vec!["create", "--network", "none", "--name", &name];
     words.extend(options);
@@ -25,7 +25,7 @@ fn create(e: &Engine, options: &[&str], script: &str) -> String {
 
 /// Checks what inspect says of containers of `create` and of `run`.
 #[track_caller]
-fn recorded(e: &Engine, options: &[&str], pointer: &str, wanted: &Value) {
+pub(crate) fn recorded(e: &Engine, options: &[&str], pointer: &str, wanted: &Value) {
     let name = create(e, options, "true");
     assert_eq!(e.inspect(&name).pointer(pointer), Some(wanted));
     e.cli(&["rm", &name]).exits(0);
@@ -38,7 +38,7 @@ fn recorded(e: &Engine, options: &[&str], pointer: &str, wanted: &Value) {
 }
 
 /// Returns the words of a script that prints the first of the files which exists.
-fn first_of(files: &[&str]) -> String {
+pub(crate) fn first_of(files: &[&str]) -> String {
     let files = files.join(" ");
     format!("for f in {files}; do [ -e /sys/fs/cgroup/$f ] && cat /sys/fs/cgroup/$f && break; done")
 }
@@ -389,4 +389,89 @@ case!(removed_and_noted, |e| {
     testkit::eventually("the container is gone", || {
         (e.get_path(&format!("/containers/{name}/json")).status == 404).then_some(())
     });
+});
+
+case!(groups_of_its_own_choice, |e| {
+    let parent = format!("/{}-{}", e.name("parent"), std::process::id());
+    let script = "grep -E '^(0:|[0-9]+:pids)' /proc/self/cgroup | tail -1 | cut -d: -f3 | cut -d/ -f2";
+    let wanted = format!("{}\n", &parent[1..]);
+    both(e, &["--cgroup-parent", &parent], script, &wanted);
+    // As in Docker it stays: somebody may have set its limits.
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").expect("cgroups").flatten() {
+        drop(std::fs::remove_dir(hierarchy.path().join(&parent[1..])));
+    }
+    drop(std::fs::remove_dir(format!("/sys/fs/cgroup{parent}")));
+    recorded(
+        e,
+        &["--cgroup-parent", &parent],
+        "/HostConfig/CgroupParent",
+        &json!(parent),
+    );
+});
+
+case!(real_time, |e| {
+    let path = "/sys/fs/cgroup/cpu/cpu.rt_period_us";
+    let script = format!("[ -e {path} ] && cat {path} || echo 500000");
+    both(e, &["--cpu-rt-period", "500000"], &script, "500000\n");
+    recorded(
+        e,
+        &["--cpu-rt-period", "500000"],
+        "/HostConfig/CpuRealtimePeriod",
+        &json!(500_000),
+    );
+    let options = ["--cpu-rt-period", "1000", "--cpu-rt-runtime", "9500"];
+    let text = "cpu real-time runtime cannot be higher than cpu real-time period";
+    e.sh(&options, "true").exits(125).complains(text);
+    let words = ["create", "--cpu-rt-period", "1000", "--cpu-rt-runtime", "9500"];
+    e.cli(&[&words[..], &[BOX, "true"]].concat())
+        .exits(1)
+        .errs(&format!("Error response from daemon: {text}\n"));
+    e.sh(&["--cpu-rt-period", "-1"], "true").exits(125);
+});
+
+case!(words_of_ones_own, |e| {
+    recorded(
+        e,
+        &["--annotation", "a.b/c=d", "--annotation", "e"],
+        "/HostConfig/Annotations",
+        &json!({"a.b/c": "d", "e": ""}),
+    );
+    e.sh(&["--annotation", "=b"], "true").exits(125).complains(
+        "invalid Annotations: the empty string is not permitted as an annotation key",
+    );
+    recorded(e, &["--userns", "host"], "/HostConfig/UsernsMode", &json!("host"));
+});
+
+case!(storage_that_cannot_be_limited, |e| {
+    for (option, text) in [
+        (
+            "size=10m",
+            "Error response from daemon: --storage-opt is supported only for overlay over xfs \
+             with 'pquota' mount option",
+        ),
+        ("foo=1", "Error response from daemon: Unknown option foo"),
+        ("x", "invalid storage option"),
+    ] {
+        let output = e.sh(&["--storage-opt", option], "true");
+        output.exits(125).complains(&format!("docker: {text}\n"));
+    }
+});
+
+case!(the_engines_socket, |e| {
+    let output = e.sh(&["--use-api-socket"], "test -S /var/run/docker.sock && echo there");
+    // A machine without an engine of its own has none to show.
+    if std::path::Path::new("/var/run/docker.sock").exists() {
+        output.exits(0).says("there\n");
+    } else {
+        output.exits(125).complains(
+            "invalid mount config for type \"bind\": bind source path does not exist: \
+             /var/run/docker.sock",
+        );
+    }
+    let output = e.cli(&["create", "--use-api-socket", BOX, "true"]);
+    let refused = output.code == 1 && output.stderr.contains("/var/run/docker.sock");
+    assert!(
+        refused || std::path::Path::new("/var/run/docker.sock").exists(),
+        "{output:?}"
+    );
 });

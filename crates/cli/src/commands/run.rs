@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 
 use api::container::{ContainerCreateRequest, ContainerCreateResponse, WaitResponse};
+use api::host_config::{BindOptions, MountRequest};
 
 use crate::client::{Hijacked, parse};
 use crate::commands::container_path;
@@ -101,12 +102,26 @@ fn prepare(session: &Session, parsed: &Parsed) -> Result<ContainerCreateRequest>
             "\"--{flag}\" is only supported on a Docker daemon running on windows, but the Docker daemon is running on linux"
         )));
     }
-    for flag in ["use-api-socket"] {
-        if parsed.given(flag) {
-            return Err(refuse(format!("--{flag} is not built yet")));
-        }
+    let mut request = container_config::request(&session.config, parsed)
+        .map_err(|error| refuse(error.to_string()))?;
+    if parsed.is_set("use-api-socket") {
+        let host = request.host_config.get_or_insert_default();
+        host.mounts.push(api_socket());
     }
-    container_config::request(&session.config, parsed).map_err(|error| refuse(error.to_string()))
+    Ok(request)
+}
+
+/// The engine's socket in the container, at the place where clients look for it, as Docker has it
+/// whatever the client's own address is.
+fn api_socket() -> MountRequest {
+    const SOCKET: &str = "/var/run/docker.sock";
+    MountRequest {
+        kind: "bind".to_owned(),
+        source: SOCKET.to_owned(),
+        target: SOCKET.to_owned(),
+        bind_options: Some(BindOptions::default()),
+        ..MountRequest::default()
+    }
 }
 
 /// Creates the container; pulls the image if it is missing. Returns the id.

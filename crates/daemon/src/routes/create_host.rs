@@ -7,9 +7,12 @@ use engine::container::{MASKED_PATHS, READONLY_PATHS, capability_name};
 use types::oci::runtime::Rlimit;
 use types::restart_policy::Rule;
 
+use super::create_devices::devices;
 use super::create_limits::resources;
 use super::create_log::log;
+use super::create_modes::modes;
 use super::create_mounts::{binds, check_targets, mounts, tmpfs, volumes};
+use super::create_security::security;
 use super::update::restart_rule;
 use crate::error::Failure;
 use crate::request::Result;
@@ -101,43 +104,26 @@ pub(super) fn host(given: &HostConfig) -> Result<Host> {
         rlimits: rlimits(given),
         oom_score_adj: score(given)?,
         group_add: given.group_add.clone().unwrap_or_default(),
-        pid_host: shares("PidMode", &given.pid_mode, &[""])?,
-        ipc_host: ipc(&given.ipc_mode)?
-            && shares("IpcMode", &given.ipc_mode, &["", "private", "shareable"])?,
-        uts_host: shares("UTSMode", &given.uts_mode, &[""])?,
-        cgroupns_private: !shares("CgroupnsMode", &given.cgroupns_mode, &["private"])?,
+        cgroup_parent: parent(&given.resources.cgroup_parent)?,
+        annotations: annotations(given)?,
+        init: given.init == Some(true),
         extra_hosts: given.extra_hosts.clone().unwrap_or_default(),
         dns: given.dns.clone().unwrap_or_default(),
         dns_search: given.dns_search.clone().unwrap_or_default(),
         dns_options: given.dns_options.clone().unwrap_or_default(),
         ..Host::default()
     };
+    modes(given, &mut host)?;
+    devices(given, &mut host)?;
     security(given, &mut host)?;
     mounts(given, &mut host)?;
     check_targets(&host)?;
     Ok(host)
 }
 
-/// `host` or one of the modes that mean a namespace of its own.
-fn shares(what: &str, mode: &str, own: &[&str]) -> Result<bool> {
-    match mode {
-        "host" => Ok(true),
-        _ if own.contains(&mode) => Ok(false),
-        _ => Err(Failure::not_yet(&format!("{what} {mode:?}"))),
-    }
-}
-
-/// Docker's modes of the ipc namespace.
-fn ipc(mode: &str) -> Result<bool> {
-    let known = ["", "none", "private", "shareable", "host"].contains(&mode);
-    if known || mode.starts_with("container:") {
-        return Ok(true);
-    }
-    Err(Failure::bad_request(format!("invalid IPC mode: {mode}")))
-}
-
 fn refuse(given: &HostConfig) -> Result<()> {
     let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+<<<<<<< HEAD
     let resources = &given.resources;
     let blkio = resources.blkio_weight != 0
         || resources
@@ -186,12 +172,38 @@ fn refuse(given: &HostConfig) -> Result<()> {
             "realtime CPU limits",
         ),
         (resources.kernel_memory_tcp != 0, "KernelMemoryTCP"),
+=======
+    let ports = given
+        .port_bindings
+        .as_ref()
+        .is_some_and(|ports| !ports.is_empty());
+    for (present, what) in [
+        (
+            ports || given.publish_all_ports,
+            "publishing ports (-p, -P)",
+        ),
+        (some(&given.links), "--link"),
+>>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
     ] {
         if present {
             return Err(Failure::not_yet(what));
         }
     }
-    refuse_foreign(given)
+    refuse_foreign(given)?;
+    refuse_storage(given)
+}
+
+/// The size of a container's layer: as Docker's own driver, only where the file system can, which
+/// none does here.
+fn refuse_storage(given: &HostConfig) -> Result<()> {
+    let mut names = given.storage_opt.keys();
+    match names.find(|name| !name.eq_ignore_ascii_case("size")) {
+        Some(name) => Err(Failure::internal(format!("Unknown option {name}"))),
+        None if given.storage_opt.is_empty() => Ok(()),
+        None => Err(Failure::internal(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        )),
+    }
 }
 
 /// What exists on Windows only, and runtimes that are not ours.
@@ -221,6 +233,46 @@ fn refuse_foreign(given: &HostConfig) -> Result<()> {
     Ok(())
 }
 
+<<<<<<< HEAD
+=======
+/// A group's path from the root, without `..`.
+fn parent(given: &str) -> Result<String> {
+    if given.contains('\0') {
+        return Err(Failure::bad_request("invalid cgroup parent: it has a NUL byte"));
+    }
+    Ok(if given.is_empty() {
+        String::new()
+    } else {
+        types::mount_spec::clean(&format!("/{given}"))
+    })
+}
+
+fn annotations(given: &HostConfig) -> Result<std::collections::BTreeMap<String, String>> {
+    if given.annotations.contains_key("") {
+        return Err(Failure::bad_request(
+            "invalid Annotations: the empty string is not permitted as an annotation key",
+        ));
+    }
+    Ok(given.annotations.clone())
+}
+
+fn network(mode: &str) -> Result<Network> {
+    match mode {
+        "bridge" => Ok(Network::Bridge),
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        _ if mode.starts_with("container:") => {
+            Err(Failure::not_yet("sharing the network of another container"))
+        }
+        // There are no user-defined networks yet, so there is none of that name.
+        // No 404: to clients that is an image to be pulled.
+        _ => Err(Failure::bad_request(format!(
+            "failed to set up container networking: network {mode} not found"
+        ))),
+    }
+}
+
+>>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 fn capabilities(given: Option<&api::Words>, what: &str) -> Result<Vec<String>> {
     given
         .map(|words| words.0.as_slice())
@@ -266,36 +318,6 @@ fn rlimits(given: &HostConfig) -> Vec<Rlimit> {
             soft: number(limit.soft),
         })
         .collect()
-}
-
-fn security(given: &HostConfig, host: &mut Host) -> Result<()> {
-    for option in given.security_opt.iter().flatten() {
-        let (key, value) = option
-            .split_once('=')
-            .or_else(|| option.split_once(':'))
-            .unwrap_or((option.as_str(), "true"));
-        match (key, value) {
-            ("no-new-privileges", "true") => host.no_new_privileges = true,
-            ("no-new-privileges", "false") => host.no_new_privileges = false,
-            ("seccomp", "unconfined") => host.seccomp_unconfined = true,
-            ("systempaths", "unconfined") => host.system_paths_unconfined = true,
-            ("seccomp", "builtin") | ("apparmor", "unconfined") | ("label", "disable") => {}
-            ("seccomp", text) => {
-                let profile = types::seccomp_profile::SeccompProfile::parse(text);
-                let refused = |e| format!("decoding seccomp profile failed: {e}");
-                host.seccomp = Some(profile.map_err(|e| Failure::bad_request(refused(e)))?);
-            }
-            ("apparmor" | "label", _) => {
-                return Err(Failure::not_yet(&format!("--security-opt {option}")));
-            }
-            _ => {
-                return Err(Failure::bad_request(format!(
-                    "invalid --security-opt 2: {option:?}"
-                )));
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

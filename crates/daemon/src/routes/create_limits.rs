@@ -33,6 +33,10 @@ pub(super) fn resources(given: &HostConfig) -> Result<Resources> {
         quota,
         period,
         burst: None,
+        realtime_runtime: some(limits.cpu_realtime_runtime),
+        realtime_period: u64::try_from(limits.cpu_realtime_period)
+            .ok()
+            .filter(|period| *period != 0),
         cpus: limits.cpuset_cpus.clone(),
         mems: limits.cpuset_mems.clone(),
         ..Cpu::default()
@@ -55,6 +59,16 @@ pub(super) fn check_alone(given: &HostConfig) -> Result<()> {
 fn check(given: &HostConfig) -> Result<()> {
     let limits = &given.resources;
     check_memory(given)?;
+    if limits.cpu_realtime_period != 0 && limits.cpu_realtime_runtime > limits.cpu_realtime_period {
+        return Err(Failure::bad_request(
+            "cpu real-time runtime cannot be higher than cpu real-time period",
+        ));
+    }
+    if limits.cpu_realtime_period < 0 || limits.cpu_realtime_runtime < 0 {
+        return Err(Failure::bad_request(
+            "cpu real-time period and runtime cannot be less than 0",
+        ));
+    }
     if limits.cpu_shares < 0 {
         return Err(Failure::bad_request(format!(
             "invalid CPU shares ({}): value must be a positive integer",

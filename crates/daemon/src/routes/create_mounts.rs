@@ -204,14 +204,24 @@ const PROPAGATIONS: [&str; 6] = [
 fn tmpfs_options(mount: &MountRequest) -> Result<String> {
     let mut options = Vec::new();
     if let Some(tmpfs) = &mount.tmpfs_options {
-        if !tmpfs.options.is_empty() {
-            return Err(Failure::not_yet("tmpfs options by name"));
-        }
         if tmpfs.size_bytes != 0 {
             options.push(format!("size={}", tmpfs.size_bytes));
         }
         if tmpfs.mode != 0 {
             options.push(format!("mode={:o}", tmpfs.mode));
+        }
+        for option in &tmpfs.options {
+            let why = match &option[..] {
+                [word] if word == "exec" || word == "noexec" => {
+                    options.push(word.clone());
+                    continue;
+                }
+                [word] | [word, _] => format!("invalid option: {word}"),
+                _ => "invalid option array length".to_owned(),
+            };
+            return Err(Failure::bad_request(format!(
+                "invalid mount config for type \"tmpfs\": {why}"
+            )));
         }
     }
     if mount.read_only {
@@ -261,6 +271,31 @@ fn image_mount(mount: &MountRequest) -> Result<ImageMount> {
         target: clean(&mount.target),
         found: None,
     })
+}
+
+/// Options that are newer than the version, and the older words for those of another kind.
+pub(super) fn check_versions(given: &HostConfig, version: api::ApiVersion) -> Result<()> {
+    for mount in &given.mounts {
+        let kind = mount.kind.as_str();
+        for (present, field, own) in [
+            (mount.bind_options.is_some(), "BindOptions", "bind"),
+            (mount.volume_options.is_some(), "VolumeOptions", "volume"),
+            (mount.tmpfs_options.is_some(), "TmpfsOptions", "tmpfs"),
+        ] {
+            if present && kind != own && !version.at_least(42) {
+                return Err(Failure::bad_request(format!(
+                    "invalid mount config for type {kind:?}: field {field} must not be specified"
+                )));
+            }
+        }
+        let options = mount.bind_options.as_ref();
+        if options.is_some_and(|one| one.read_only_force_recursive) && !version.at_least(44) {
+            return Err(Failure::bad_request(
+                "BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn duplicate(target: &str) -> Failure {

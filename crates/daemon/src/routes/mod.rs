@@ -7,11 +7,17 @@ pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod container_create;
 pub(crate) mod container_list;
+mod create_devices;
 mod create_host;
 mod create_limits;
 mod create_log;
+mod create_modes;
 mod create_mounts;
+<<<<<<< HEAD
 mod create_networks;
+=======
+mod create_security;
+>>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 pub(crate) mod event;
 pub(crate) mod exec;
 pub(crate) mod files;

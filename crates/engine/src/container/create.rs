@@ -85,6 +85,7 @@ impl Engine {
         let wanted = self.plan_volumes(&mut config, &mut host, &image.config, created_ns)?;
         self.plan_images(&mut host)?;
         check_sources(&host)?;
+        let warnings = super::support::fit(&mut host, &self.0.topology);
         let id = new_id()?;
         let (name, owner) = self.claim_name(name, id)?;
         if let Some(owner) = owner {

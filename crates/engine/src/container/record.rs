@@ -184,6 +184,76 @@ pub struct Host {
     pub dns_search: Vec<String>,
     /// resolv.conf options.
     pub dns_options: Vec<String>,
+    /// Devices of the host that it sees.
+    pub devices: Vec<HostDevice>,
+    /// Devices by driver or by name.
+    pub device_requests: Vec<DeviceRequest>,
+    /// Rules of the device controller behind the default ones.
+    pub device_rules: Vec<types::oci::runtime::DeviceRule>,
+    /// Limits of block devices, which are looked up at the start.
+    pub block_io: BlockIo,
+    /// The group that its own lies in, from the root; empty: the engine's.
+    pub cgroup_parent: String,
+    /// Words of the user's in config.json.
+    pub annotations: BTreeMap<String, String>,
+    /// The container whose pid namespace it joins.
+    pub pid_of: Option<ContainerId>,
+    /// The container whose ipc namespace it joins.
+    pub ipc_of: Option<ContainerId>,
+    /// Others may join its ipc namespace.
+    pub ipc_shareable: bool,
+    /// It has an ipc namespace, and no /dev/shm.
+    pub ipc_without_shm: bool,
+    /// Its control groups can be written.
+    pub cgroup_writable: bool,
+    /// A small init of ours is process 1; it passes signals on and reaps.
+    pub init: bool,
+    /// AppArmor profile, where the kernel has AppArmor.
+    pub apparmor: String,
+}
+
+/// A device of the host in the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostDevice {
+    /// On the host: a node, or a directory of nodes.
+    pub source: String,
+    /// In the container.
+    pub target: String,
+    /// Some of `rwm`.
+    pub access: String,
+}
+
+/// Devices by driver (`--gpus`), or by name when the driver is `cdi`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeviceRequest {
+    /// Which; empty: any that can do it.
+    pub driver: String,
+    /// How many; −1: all.
+    pub count: i64,
+    /// Or these.
+    pub ids: Vec<String>,
+    /// What they must be able to do: all words of one of these lists.
+    pub capabilities: Vec<Vec<String>>,
+}
+
+/// Limits of block devices by path on the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlockIo {
+    /// Relative weight, 10-1000; 0: none.
+    pub weight: u16,
+    /// Weights of devices.
+    pub weights: Vec<(String, u16)>,
+    /// Bytes read per second.
+    pub read_bps: Vec<(String, u64)>,
+    /// Bytes written per second.
+    pub write_bps: Vec<(String, u64)>,
+    /// Reads per second.
+    pub read_iops: Vec<(String, u64)>,
+    /// Writes per second.
+    pub write_iops: Vec<(String, u64)>,
 }
 
 /// The files of an image in a container that was made from another.

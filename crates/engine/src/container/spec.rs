@@ -1,57 +1,15 @@
 //! Pure: from a container's record to the Spec that the runtime obeys.
 
-use runtime::seccomp::DEFAULT_CAPABILITIES;
 use types::oci::runtime::{
-    Capabilities, Device, DeviceRule, Linux, Memory, Namespace, Process, Resources, Root, Spec,
+    BlockIo, Capabilities, DeviceRule, Linux, Memory, Namespace, Process, Resources, Root, Spec,
     SpecMount, User,
 };
 
+use super::capabilities::capabilities;
+use super::cdi::Edits;
+use super::devices::Devices;
+use super::neighbour::Neighbours;
 use super::record::{Bind, Config, Host, Network, Record};
-
-/// All capabilities in the kernel's order (include/uapi/linux/capability.h).
-const ALL_CAPABILITIES: [&str; 41] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
 
 /// Paths that a container must not read.
 pub const MASKED_PATHS: [&str; 12] = [
@@ -79,6 +37,8 @@ pub const READONLY_PATHS: [&str; 5] = [
 ];
 
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where Docker shows the init of `--init`.
+const INIT_PATH: &str = "/sbin/docker-init";
 const DEFAULT_SHM_BYTES: u64 = 64 << 20;
 
 /// What the machine and the image say beside the record.
@@ -97,8 +57,16 @@ pub(crate) struct Facts {
     pub(crate) dir: String,
     /// What shows the container its volumes.
     pub(crate) volumes: Vec<SpecMount>,
-    /// The host's own devices, for a privileged container.
-    pub(crate) devices: Vec<Device>,
+    /// Device nodes beside the default ones, and who may use them.
+    pub(crate) devices: Devices,
+    /// What names of devices add.
+    pub(crate) edits: Edits,
+    /// Our program on the host, to be process 1.
+    pub(crate) init: Option<String>,
+    /// Limits of block devices.
+    pub(crate) block_io: Option<BlockIo>,
+    /// Whose namespaces it joins.
+    pub(crate) neighbours: Neighbours,
 }
 
 /// Returns the Spec of a container.
@@ -106,7 +74,7 @@ pub(crate) fn spec(record: &Record, facts: &Facts) -> Spec {
     let (config, host) = (&record.config, &record.host);
     Spec {
         oci_version: "1.2.1".to_owned(),
-        process: Some(process(config, host, facts)),
+        process: Some(first_process(config, host, facts)),
         root: Some(Root {
             path: "rootfs".to_owned(),
             readonly: host.read_only,
@@ -118,7 +86,7 @@ pub(crate) fn spec(record: &Record, facts: &Facts) -> Spec {
         },
         domainname: config.domainname.clone(),
         mounts: mounts(host, facts),
-        annotations: std::collections::BTreeMap::default(),
+        annotations: host.annotations.clone(),
         linux: Some(linux(host, facts)),
         ..Spec::default()
     }
@@ -131,6 +99,24 @@ pub(crate) fn hostname(record: &Record) -> String {
     } else {
         record.config.hostname.clone()
     }
+}
+
+/// Process 1: with `--init` ours comes before it; what names of devices set, it has as well.
+fn first_process(config: &Config, host: &Host, facts: &Facts) -> Process {
+    let mut process = process(config, host, facts);
+    if facts.init.is_some() {
+        process
+            .args
+            .splice(0..0, [INIT_PATH, "--"].map(str::to_owned));
+    }
+    for entry in &facts.edits.env {
+        let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
+        let known = format!("{name}=");
+        process.env.retain(|old| !old.starts_with(&known));
+        process.env.push(entry.clone());
+    }
+    process.user.additional_gids.extend(&facts.edits.groups);
+    process
 }
 
 /// Returns a process of a container, the first one or an additional one.
@@ -161,7 +147,7 @@ pub(crate) fn process(config: &Config, host: &Host, facts: &Facts) -> Process {
         }),
         rlimits: host.rlimits.clone(),
         no_new_privileges: host.no_new_privileges,
-        apparmor_profile: String::new(),
+        apparmor_profile: host.apparmor.clone(),
         oom_score_adj: host.oom_score_adj,
         ..Process::default()
     }
@@ -193,42 +179,6 @@ fn environment(config: &Config, home: &str) -> Vec<String> {
     env
 }
 
-/// Returns the capability names of a container, in the kernel's order.
-pub(crate) fn capabilities(host: &Host) -> Vec<String> {
-    if host.privileged {
-        return ALL_CAPABILITIES.map(str::to_owned).to_vec();
-    }
-    let listed = |list: &[String], name: &str| list.iter().any(|item| item == name);
-    let drop_all = listed(&host.cap_drop, "ALL");
-    let add_all = listed(&host.cap_add, "ALL");
-    ALL_CAPABILITIES
-        .into_iter()
-        .filter(|name| {
-            if listed(&host.cap_drop, name) {
-                return false;
-            }
-            listed(&host.cap_add, name)
-                || add_all
-                || (!drop_all && DEFAULT_CAPABILITIES.contains(name))
-        })
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Brings a capability's name to its full form; `None` if there is no such capability.
-pub fn capability_name(name: &str) -> Option<String> {
-    let upper = name.to_ascii_uppercase();
-    if upper == "ALL" {
-        return Some(upper);
-    }
-    let full = if upper.starts_with("CAP_") {
-        upper
-    } else {
-        format!("CAP_{upper}")
-    };
-    ALL_CAPABILITIES.contains(&full.as_str()).then_some(full)
-}
-
 fn mount(kind: &str, destination: &str, options: &[&str]) -> SpecMount {
     SpecMount {
         destination: destination.to_owned(),
@@ -240,8 +190,10 @@ fn mount(kind: &str, destination: &str, options: &[&str]) -> SpecMount {
 }
 
 /// What every container has, in Docker's order.
-fn default_mounts(host: &Host) -> Vec<SpecMount> {
-    let write = if host.privileged { "rw" } else { "ro" };
+fn default_mounts(host: &Host, neighbours: Neighbours) -> Vec<SpecMount> {
+    let word = |writable| if writable { "rw" } else { "ro" };
+    let write = word(host.privileged);
+    let cgroup = word(host.privileged || host.cgroup_writable);
     let shm = if host.shm_size == 0 {
         DEFAULT_SHM_BYTES
     } else {
@@ -257,7 +209,7 @@ fn default_mounts(host: &Host) -> Vec<SpecMount> {
         "mode=0620",
         "gid=5",
     ];
-    vec![
+    let mut all = vec![
         mount("proc", "/proc", &plain),
         mount(
             "tmpfs",
@@ -269,22 +221,34 @@ fn default_mounts(host: &Host) -> Vec<SpecMount> {
         mount(
             "cgroup",
             "/sys/fs/cgroup",
-            &[write, "nosuid", "noexec", "nodev"],
+            &[cgroup, "nosuid", "noexec", "nodev"],
         ),
         mount("mqueue", "/dev/mqueue", &plain),
-        SpecMount {
+    ];
+    let shared = match neighbours.ipc {
+        Some(pid) => Some(format!("/proc/{pid}/root/dev/shm")),
+        None => host.ipc_host.then(|| "/dev/shm".to_owned()),
+    };
+    match shared {
+        Some(source) => all.push(SpecMount {
+            source,
+            ..mount("bind", "/dev/shm", &["rbind", "rprivate"])
+        }),
+        None if host.ipc_without_shm => {}
+        None => all.push(SpecMount {
             source: "shm".to_owned(),
             ..mount(
                 "tmpfs",
                 "/dev/shm",
                 &["nosuid", "noexec", "nodev", "mode=1777", &shm],
             )
-        },
-    ]
+        }),
+    }
+    all
 }
 
 fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
-    let mut all = default_mounts(host);
+    let mut all = default_mounts(host, facts.neighbours);
     let user = |path: &str| {
         host.binds.iter().any(|bind| bind.target == path)
             || host.tmpfs.contains_key(path)
@@ -324,6 +288,11 @@ fn mounts(host: &Host, facts: &Facts) -> Vec<SpecMount> {
         ..SpecMount::default()
     }));
     all.extend(facts.volumes.iter().cloned());
+    all.extend(facts.edits.mounts.iter().cloned());
+    all.extend(facts.init.iter().map(|program| SpecMount {
+        source: program.clone(),
+        ..mount("bind", INIT_PATH, &["bind", "ro", "rprivate"])
+    }));
     // A mount never hides one that was asked for below it (stable: equal depths keep their order).
     all.sort_by_key(|mount| mount.destination.trim_end_matches('/').matches('/').count());
     all
@@ -349,23 +318,30 @@ fn bind_options(bind: &Bind) -> Vec<String> {
     options.into_iter().map(str::to_owned).collect()
 }
 
-fn linux(host: &Host, facts: &Facts) -> Linux {
-    let new = |kind: &str| Namespace {
-        kind: kind.to_owned(),
+/// A namespace is made, joined, or the host's own and not named.
+fn namespaces(host: &Host, neighbours: Neighbours) -> Vec<Namespace> {
+    let mut all = vec![Namespace {
+        kind: "mount".to_owned(),
         path: String::new(),
-    };
-    let mut namespaces = vec![new("mount")];
-    for (kind, shared) in [
-        ("pid", host.pid_host),
-        ("ipc", host.ipc_host),
-        ("uts", host.uts_host),
-        ("network", host.network == Network::Host),
-        ("cgroup", !host.cgroupns_private),
+    }];
+    for (kind, shared, neighbour) in [
+        ("pid", host.pid_host, neighbours.pid),
+        ("ipc", host.ipc_host, neighbours.ipc),
+        ("uts", host.uts_host, None),
+        ("network", host.network == Network::Host, None),
+        ("cgroup", !host.cgroupns_private, None),
     ] {
         if !shared {
-            namespaces.push(new(kind));
+            all.push(Namespace {
+                kind: kind.to_owned(),
+                path: neighbour.map_or_else(String::new, |pid| format!("/proc/{pid}/ns/{kind}")),
+            });
         }
     }
+    all
+}
+
+fn linux(host: &Host, facts: &Facts) -> Linux {
     let open = host.privileged || host.system_paths_unconfined;
     let paths = |list: &[&str]| {
         if open {
@@ -387,10 +363,13 @@ fn linux(host: &Host, facts: &Facts) -> Linux {
     };
     Linux {
         sysctl: sysctls(host),
-        resources: Some(resources(host)),
+        resources: Some(resources(host, facts)),
         cgroups_path: facts.cgroups_path.clone(),
-        namespaces,
-        devices: facts.devices.clone(),
+        namespaces: namespaces(host, facts.neighbours),
+        devices: {
+            let nodes = facts.devices.nodes.iter();
+            nodes.chain(&facts.edits.devices.nodes).cloned().collect()
+        },
         seccomp,
         masked_paths: paths(&MASKED_PATHS),
         readonly_paths: paths(&READONLY_PATHS),
@@ -413,8 +392,9 @@ fn sysctls(host: &Host) -> std::collections::BTreeMap<String, String> {
     all
 }
 
-fn resources(host: &Host) -> Resources {
+fn resources(host: &Host, facts: &Facts) -> Resources {
     let mut resources = host.resources.clone();
+    resources.block_io.clone_from(&facts.block_io);
     if host.privileged {
         resources.devices = vec![DeviceRule {
             allow: true,
@@ -424,6 +404,8 @@ fn resources(host: &Host) -> Resources {
     } else {
         let mut rules = default_device_rules();
         rules.append(&mut resources.devices);
+        let more = facts.devices.rules.iter();
+        rules.extend(more.chain(&facts.edits.devices.rules).cloned());
         resources.devices = rules;
     }
     // As Docker: a limit without a word on swap allows as much swap again.
@@ -474,43 +456,6 @@ fn default_device_rules() -> Vec<DeviceRule> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn capabilities_as_docker_has_them() {
-        let mask = |host: &Host| {
-            capabilities(host).iter().fold(0_u64, |mask, name| {
-                let bit = ALL_CAPABILITIES
-                    .iter()
-                    .position(|known| known == name)
-                    .unwrap();
-                mask | 1 << bit
-            })
-        };
-        let host = |add: &[&str], drop: &[&str]| Host {
-            cap_add: add.iter().map(|&name| name.to_owned()).collect(),
-            cap_drop: drop.iter().map(|&name| name.to_owned()).collect(),
-            ..Host::default()
-        };
-        assert_eq!(mask(&Host::default()), 0xa804_25fb);
-        assert_eq!(mask(&host(&[], &["ALL"])), 0);
-        assert_eq!(mask(&host(&["CAP_CHOWN"], &["ALL"])), 1);
-        assert_eq!(mask(&host(&["ALL"], &[])), 0x1ff_ffff_ffff);
-        assert_eq!(
-            mask(&host(&["CAP_SYS_ADMIN"], &["CAP_CHOWN"])),
-            0xa804_25fa | 1 << 21
-        );
-    }
-
-    #[test]
-    fn capability_names() {
-        assert_eq!(
-            capability_name("net_admin").as_deref(),
-            Some("CAP_NET_ADMIN")
-        );
-        assert_eq!(capability_name("cap_chown").as_deref(), Some("CAP_CHOWN"));
-        assert_eq!(capability_name("all").as_deref(), Some("ALL"));
-        assert_eq!(capability_name("nope"), None);
-    }
 
     #[test]
     fn environment_keeps_what_the_user_says() {

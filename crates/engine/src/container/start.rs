@@ -246,6 +246,9 @@ impl Engine {
                     )
                 })?;
         }
+        for bind in &record.host.binds {
+            super::propagation::check(bind)?;
+        }
         self.write_network_files(record)?;
         let view = self.meta().read()?;
         // A container that is removed at its end has nothing to lose in a power cut.
@@ -260,11 +263,11 @@ impl Engine {
             files: self.network_files(record).display().to_string(),
             dir: dir.display().to_string(),
             volumes,
-            devices: if record.host.privileged {
-                super::user::host_devices()
-            } else {
-                Vec::new()
-            },
+            devices: super::devices::resolve(&record.host)?,
+            edits: super::cdi::resolve(&record.host.device_requests)?,
+            init: record.host.init.then(|| self.init_program()).transpose()?,
+            block_io: super::devices::block_io(&record.host.block_io)?,
+            neighbours: self.neighbours(record)?,
         };
         let spec = spec::spec(record, &facts);
         self.save_spec(record.id, &spec);

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use types::Mount;
-use types::oci::runtime::{Device, User};
+use types::oci::runtime::User;
 
 use crate::error::{Error, Result};
 
@@ -143,41 +143,6 @@ fn number(text: &str) -> Result<Option<u32>> {
             "uids and gids must be in range 0-2147483647",
         )),
     }
-}
-
-/// Every device node of the host, for a privileged container.
-pub(crate) fn host_devices() -> Vec<Device> {
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    let mut all = Vec::new();
-    let mut dirs = vec![std::path::PathBuf::from("/dev")];
-    while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let Ok(meta) = std::fs::symlink_metadata(&path) else {
-                continue;
-            };
-            let kind = meta.file_type();
-            let skipped = ["pts", "shm", "fd", "mqueue", ".lxc", "console"];
-            if skipped.iter().any(|name| entry.file_name() == *name) {
-                continue;
-            }
-            if kind.is_dir() {
-                dirs.push(path);
-            } else if kind.is_char_device() || kind.is_block_device() {
-                let number = meta.rdev();
-                all.push(Device {
-                    kind: if kind.is_char_device() { "c" } else { "b" }.to_owned(),
-                    path: path.display().to_string(),
-                    major: i64::from(sys::regular::major(number)),
-                    minor: i64::from(sys::regular::minor(number)),
-                    file_mode: Some(meta.mode() & 0o7777),
-                    uid: Some(meta.uid()),
-                    gid: Some(meta.gid()),
-                });
-            }
-        }
-    }
-    all
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A container's things outside the records: its directory and its cgroup.
 
 use std::ffi::OsStr;
+use std::sync::PoisonError;
 
 use shim::protocol::Exit;
 use types::ContainerId;
@@ -45,6 +46,22 @@ impl Engine {
         }
     }
 
+    /// Returns where our program lies for containers with `--init`: a copy, for who replaces the
+    /// program of the daemon must not change what runs, and containers must not reach it. In the
+    /// data root, for what runs below /run may be mounted without the right to execute.
+    pub(crate) fn init_program(&self) -> Result<String> {
+        let mut made = self.0.init.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = &*made {
+            return Ok(path.clone());
+        }
+        let path = self.layout().init();
+        let program = std::fs::read("/proc/self/exe")
+            .map_err(|e| Error::internal("reading our own program", e))?;
+        sys::durable::replace_volatile(&path, &program, 0o755)
+            .map_err(|e| Error::internal(format_args!("writing {}", path.display()), e))?;
+        Ok(made.insert(path.display().to_string()).clone())
+    }
+
     /// Reads what the shim wrote when the container ended.
     pub(crate) fn exit_record(&self, id: ContainerId) -> Option<Exit> {
         let path = self.layout().container_file(id, "exit.json");
@@ -69,7 +86,13 @@ impl Engine {
     }
 
     pub(crate) fn cgroups_path(&self, id: ContainerId) -> String {
-        format!("{}/{id}", self.0.cgroup_base)
+        let cell = self.cells(|cells| cells.find(&id.to_string()));
+        match cell.map(|cell| cell.record().host.cgroup_parent.clone()) {
+            Ok(parent) if !parent.is_empty() => {
+                format!("{}/{id}", parent.trim_end_matches('/'))
+            }
+            _ => format!("{}/{id}", self.0.cgroup_base),
+        }
     }
 
     pub(crate) fn cgroup_pids(&self, id: ContainerId) -> Result<Vec<i32>> {
@@ -119,6 +142,13 @@ impl Engine {
         for name in names {
             if let Ok(id) = name.parse() {
                 self.kill_cgroup(id);
+            }
+        }
+        // Those that lie elsewhere, because their users wanted it so.
+        for cell in self.cells(crate::names::Cells::all) {
+            let elsewhere = !cell.record().host.cgroup_parent.is_empty();
+            if elsewhere && !running.contains(&cell.id.to_string()) {
+                self.kill_cgroup(cell.id);
             }
         }
     }

@@ -291,6 +291,7 @@ fn start(control: BorrowedFd<'_>) -> Child {
         cwd: Path::new("/"),
         fds: &fds,
         session: true,
+        foreground: false,
         death_signal: None,
     };
     spawn.start().unwrap()
