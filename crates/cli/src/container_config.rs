@@ -8,8 +8,8 @@ use api::container::{
     Config as ContainerConfig, ContainerCreateRequest, HealthConfig, PortBinding,
 };
 use api::host_config::{
-    BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, MountRequest, Resources, RestartPolicy,
-    TmpfsOptions, VolumeDriver, VolumeOptions,
+    BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, MountRequest,
+    Resources, RestartPolicy, TmpfsOptions, VolumeDriver, VolumeOptions,
 };
 use types::{MountKind, MountSpec, env, label, mount_spec, port};
 

@@ -68,7 +68,9 @@ pub(crate) fn device(text: &str) -> Result<DeviceMapping> {
     let valid = |mode: &str| {
         !mode.is_empty()
             && mode.bytes().all(|byte| b"rwm".contains(&byte))
-            && b"rwm".iter().all(|letter| mode.bytes().filter(|byte| byte == letter).count() < 2)
+            && b"rwm"
+                .iter()
+                .all(|letter| mode.bytes().filter(|byte| byte == letter).count() < 2)
     };
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, mode) = match parts[..] {
@@ -183,15 +185,18 @@ fn device_pair(text: &str) -> Result<(&str, &str), String> {
 
 /// Parses `--gpus`: `all`, a number, or `key=value` pairs, quoted as in CSV.
 pub(crate) fn gpus(text: &str) -> Result<DeviceRequest, String> {
-    let count = |value: &str| match value {
+    let count = |value: &str| {
+        match value {
         "all" => Ok(-1),
         _ => value.parse::<i64>().map_err(|_| {
             format!(
                 "invalid count ({value}): value must be either \"all\" or an integer: invalid syntax"
             )
         }),
+    }
     };
-    let fields = |text: &str| types::mount_spec::csv_fields(text).map_err(|error| error.to_string());
+    let fields =
+        |text: &str| types::mount_spec::csv_fields(text).map_err(|error| error.to_string());
     let words = |text: &str| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
     let mut request = DeviceRequest::default();
     let mut seen = BTreeSet::new();
@@ -337,7 +342,10 @@ mod tests {
         assert_eq!(gpus("2").unwrap().count, 2);
         let some = gpus("driver=nvidia,\"device=0,1\"").unwrap();
         let ids = some.device_ids.unwrap();
-        assert_eq!((some.count, ids.len(), some.driver.as_str()), (0, 2, "nvidia"));
+        assert_eq!(
+            (some.count, ids.len(), some.driver.as_str()),
+            (0, 2, "nvidia")
+        );
         for (text, message) in [
             (
                 "x",

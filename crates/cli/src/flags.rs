@@ -287,12 +287,7 @@ fn check(kind: Kind, value: &str) -> Result<(), String> {
         Kind::RateCount => crate::device_flags::rate_device(value, false).map(drop),
         Kind::Gpu => crate::device_flags::gpus(value).map(drop),
         Kind::DeviceRule => crate::device_flags::device_rule(value),
-        Kind::Text
-        | Kind::List
-        | Kind::Strings
-        | Kind::Map
-        | Kind::Device
-        | Kind::Link => Ok(()),
+        Kind::Text | Kind::List | Kind::Strings | Kind::Map | Kind::Device | Kind::Link => Ok(()),
     }
 }
 

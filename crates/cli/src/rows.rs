@@ -125,12 +125,7 @@ fn said_of(name: &str, otherwise: State) -> State {
 const NO_SWARM: &str = "swarm: one host; the answer is the daemon's own for a host outside a swarm";
 const LATER: State = State::NotYet("a later issue");
 const WINDOWS: State = State::Refused("Windows only, as in Docker");
-<<<<<<< HEAD
 const IPV6: State = State::NotYet("IPv6 in containers is a later issue");
-const BLOCK_IO: State = State::NotYet("block I/O limits are a later issue");
-=======
-const NETWORKS: State = State::NotYet("user-defined networks are a later issue");
->>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 
 /// What we say of rows of the parser's tables, where it is more than that they are built.
 #[rustfmt::skip]
@@ -185,22 +180,9 @@ const SAID_OF_CREATE: &[(&str, State)] = &[
     ("ip6", IPV6),
     ("isolation", WINDOWS),
     ("kernel-memory", State::Refused("the kernel has lost it")),
-<<<<<<< HEAD
     ("link-local-ip", LATER),
-    ("storage-opt", LATER),
-    ("use-api-socket", LATER),
-    ("userns", State::Partly("only `host`")),
-=======
-    ("link", NETWORKS),
-    ("link-local-ip", NETWORKS),
-    ("mac-address", NETWORKS),
-    ("net-alias", NETWORKS),
-    ("network-alias", NETWORKS),
-    ("publish", LATER),
-    ("publish-all", LATER),
     ("storage-opt", State::Refused("no file system here can, in Docker's words: it needs xfs with pquota")),
     ("use-api-socket", State::Partly("the socket, not the credentials of config.json")),
->>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 ];
 
 /// What Docker's client has (29.7) and the parser's tables lack: a command, its flags.

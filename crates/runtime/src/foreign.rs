@@ -50,7 +50,12 @@ mod tests {
         let (process, path) = parts(c"/proc/12/root/dev/shm").unwrap();
         assert_eq!(process, PathBuf::from("/proc/12"));
         assert_eq!(path.as_c_str(), c"/dev/shm");
-        for other in [c"/proc/self/root/x", c"/dev/shm", c"/proc/12/cwd/x", c"/proc/12"] {
+        for other in [
+            c"/proc/self/root/x",
+            c"/dev/shm",
+            c"/proc/12/cwd/x",
+            c"/proc/12",
+        ] {
             assert!(parts(other).is_none());
         }
     }

@@ -16,9 +16,9 @@ use types::Mount;
 
 use crate::copy_up::copy_up;
 use crate::error::{Failure, unheard};
-use crate::{foreign, init};
 use crate::plan::mounts::{MountStep, What};
 use crate::plan::{IdMaps, NodeStep, Plan};
+use crate::{foreign, init};
 
 /// Descriptors for each line of the plan that needs one. Dropping it undoes all of it: a detached
 /// mount lives as long as its descriptor.

@@ -50,7 +50,10 @@ pub fn init(words: &[OsString], env: &[(OsString, OsString)]) -> i32 {
         Ok(child) => child,
         Err(error) => {
             let name = name.to_string_lossy();
-            complain(&format!("exec {name} failed: {}", sys::errno_text(error.errno)));
+            complain(&format!(
+                "exec {name} failed: {}",
+                sys::errno_text(error.errno)
+            ));
             return match error.errno {
                 Errno::NOENT => NOT_FOUND,
                 _ => NOT_RUN,

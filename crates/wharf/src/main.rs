@@ -57,10 +57,7 @@ fn main() -> ExitCode {
             arm("netd");
             with_control(engine::netd)
         }
-        ("docker-init", _) => {
-            let env: Vec<_> = std::env::vars_os().collect();
-            shim::init(&args, &env)
-        }
+        ("docker-init", _) => shim::init(&args, &std::env::vars_os().collect::<Vec<_>>()),
         ("dockerd", _) => {
             arm("daemon");
             watch_rows();

@@ -69,12 +69,7 @@ case!(by_rule, |e| {
     let script = "mknod /tmp/core c 1 11 && cat /dev/null > /tmp/core 2>/dev/null && echo open || \
                   echo refused";
     both(e, &[], script, "refused\n");
-    both(
-        e,
-        &["--device-cgroup-rule", "c 1:11 rwm"],
-        script,
-        "open\n",
-    );
+    both(e, &["--device-cgroup-rule", "c 1:11 rwm"], script, "open\n");
     for rule in ["bad", "c 1:11 x", "c 1 rwm"] {
         let output = e.sh(&["--device-cgroup-rule", rule], "true");
         output.exits(125).complains(&format!(
@@ -120,8 +115,16 @@ case!(block_rates, |e| {
         let file = format!("blkio/blkio.throttle.{files}_device");
         let output = e.sh(&[option, &given], &first_of(&["io.max", &file]));
         let line = output.ok();
-        assert!(line.starts_with(&numbers) && line.contains(value), "{output:?}");
-        both(e, &[option, &given], &first_of(&["io.max", &file]), &output.stdout);
+        assert!(
+            line.starts_with(&numbers) && line.contains(value),
+            "{output:?}"
+        );
+        both(
+            e,
+            &[option, &given],
+            &first_of(&["io.max", &file]),
+            &output.stdout,
+        );
         refused(
             e,
             &[option, &format!("/dev/nope:{rate}")],
@@ -129,7 +132,9 @@ case!(block_rates, |e| {
             "stat /dev/nope: no such file or directory",
         );
         let output = e.sh(&[option, "vda:1"], "true");
-        output.exits(125).complains("bad format for device path: vda:1\n");
+        output
+            .exits(125)
+            .complains("bad format for device path: vda:1\n");
     }
 });
 
@@ -183,7 +188,10 @@ case!(of_graphics, |e| {
     refused(e, &["--gpus", "all"], 125, text);
     let name = create(e, &["--gpus", "2"], "true");
     let seen = e.inspect(&name)["HostConfig"]["DeviceRequests"].clone();
-    assert_eq!((&seen[0]["Count"], &seen[0]["Capabilities"]), (&json!(2), &json!([["gpu"]])));
+    assert_eq!(
+        (&seen[0]["Count"], &seen[0]["Capabilities"]),
+        (&json!(2), &json!([["gpu"]]))
+    );
     e.cli(&["start", &name]).exits(1).errs(&format!(
         "Error response from daemon: {text}\nError: failed to start containers: {name}\n"
     ));
@@ -224,7 +232,11 @@ impl Drop for DeviceFile {
 
 case!(by_name, |e| {
     let engine = format!("{}.{}", e.kind().name(), e.client().name());
-    let kind = format!("e2e.test/{}-{}", engine.replace('.', "-"), std::process::id());
+    let kind = format!(
+        "e2e.test/{}-{}",
+        engine.replace('.', "-"),
+        std::process::id()
+    );
     let _file = DeviceFile::write(&kind);
     let device = format!("{kind}=one");
     let script = "echo $FOUND; head -c 2 /dev/named | wc -c; test -s /named && echo mounted";

@@ -393,11 +393,15 @@ case!(removed_and_noted, |e| {
 
 case!(groups_of_its_own_choice, |e| {
     let parent = format!("/{}-{}", e.name("parent"), std::process::id());
-    let script = "grep -E '^(0:|[0-9]+:pids)' /proc/self/cgroup | tail -1 | cut -d: -f3 | cut -d/ -f2";
+    let script =
+        "grep -E '^(0:|[0-9]+:pids)' /proc/self/cgroup | tail -1 | cut -d: -f3 | cut -d/ -f2";
     let wanted = format!("{}\n", &parent[1..]);
     both(e, &["--cgroup-parent", &parent], script, &wanted);
     // As in Docker it stays: somebody may have set its limits.
-    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").expect("cgroups").flatten() {
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup")
+        .expect("cgroups")
+        .flatten()
+    {
         drop(std::fs::remove_dir(hierarchy.path().join(&parent[1..])));
     }
     drop(std::fs::remove_dir(format!("/sys/fs/cgroup{parent}")));
@@ -422,7 +426,13 @@ case!(real_time, |e| {
     let options = ["--cpu-rt-period", "1000", "--cpu-rt-runtime", "9500"];
     let text = "cpu real-time runtime cannot be higher than cpu real-time period";
     e.sh(&options, "true").exits(125).complains(text);
-    let words = ["create", "--cpu-rt-period", "1000", "--cpu-rt-runtime", "9500"];
+    let words = [
+        "create",
+        "--cpu-rt-period",
+        "1000",
+        "--cpu-rt-runtime",
+        "9500",
+    ];
     e.cli(&[&words[..], &[BOX, "true"]].concat())
         .exits(1)
         .errs(&format!("Error response from daemon: {text}\n"));
@@ -436,10 +446,15 @@ case!(words_of_ones_own, |e| {
         "/HostConfig/Annotations",
         &json!({"a.b/c": "d", "e": ""}),
     );
-    e.sh(&["--annotation", "=b"], "true").exits(125).complains(
-        "invalid Annotations: the empty string is not permitted as an annotation key",
+    e.sh(&["--annotation", "=b"], "true")
+        .exits(125)
+        .complains("invalid Annotations: the empty string is not permitted as an annotation key");
+    recorded(
+        e,
+        &["--userns", "host"],
+        "/HostConfig/UsernsMode",
+        &json!("host"),
     );
-    recorded(e, &["--userns", "host"], "/HostConfig/UsernsMode", &json!("host"));
 });
 
 case!(storage_that_cannot_be_limited, |e| {
@@ -458,7 +473,10 @@ case!(storage_that_cannot_be_limited, |e| {
 });
 
 case!(the_engines_socket, |e| {
-    let output = e.sh(&["--use-api-socket"], "test -S /var/run/docker.sock && echo there");
+    let output = e.sh(
+        &["--use-api-socket"],
+        "test -S /var/run/docker.sock && echo there",
+    );
     // A machine without an engine of its own has none to show.
     if std::path::Path::new("/var/run/docker.sock").exists() {
         output.exits(0).says("there\n");

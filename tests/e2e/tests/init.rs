@@ -23,9 +23,7 @@ case!(it_ends_as_the_program_does, |e| {
     e.cli(&["rm", &name]).exits(0);
     let words = ["run", "--rm", "--network", "none", "--init", testkit::BOX];
     let output = e.cli(&[&words[..], &["nosuch"]].concat());
-    output
-        .exits(127)
-        .complains("exec nosuch failed:");
+    output.exits(127).complains("exec nosuch failed:");
 });
 
 case!(it_passes_signals_on, |e| {
@@ -51,7 +49,16 @@ case!(with_a_terminal_the_program_is_in_front, |e| {
     let script = "read a b c d group session tty front rest < /proc/$$/stat; [ $group = $front ] && \
                   [ $front -gt 1 ] && echo front";
     let output = e.cli(&[
-        "run", "--rm", "--network", "none", "--init", "-t", testkit::BOX, "sh", "-c", script,
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--init",
+        "-t",
+        testkit::BOX,
+        "sh",
+        "-c",
+        script,
     ]);
     output.exits(0).says("front\r\n");
 });

@@ -39,7 +39,12 @@ case!(ipc_of_another, |e| {
     e.cli(&["exec", &lender, "cat", "/dev/shm/answer"])
         .exits(0)
         .says("back\n");
-    recorded(e, &["--ipc", "shareable"], "/HostConfig/IpcMode", &json!("shareable"));
+    recorded(
+        e,
+        &["--ipc", "shareable"],
+        "/HostConfig/IpcMode",
+        &json!("shareable"),
+    );
     let id = |name: &str| e.inspect(name)["Id"].as_str().expect("an id").to_owned();
     refused(
         e,

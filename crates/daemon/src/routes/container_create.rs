@@ -6,11 +6,7 @@ use engine::container::record::{Config, HealthCheck};
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
-<<<<<<< HEAD
-use super::{create_host, create_networks};
-=======
-use super::{create_host, create_modes, create_mounts};
->>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
+use super::{create_host, create_modes, create_mounts, create_networks};
 use crate::error::Failure;
 use crate::request::{Answer, Request, Result};
 
@@ -61,14 +57,10 @@ pub(crate) async fn create(request: Request) -> Result {
             "conflicting options: hostname and the UTS mode",
         ));
     }
-<<<<<<< HEAD
-    let mut host = create_host::host(&host_config)?;
-    host.attachments = attachments;
-=======
     create_mounts::check_versions(&host_config, request.version)?;
     let mut host = create_host::host(&host_config)?;
     create_modes::neighbours(&request.engine, &host_config, &mut host)?;
->>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
+    host.attachments = attachments;
     let face = serde_json::to_value(Face {
         config: config.clone(),
         host: host_config,

@@ -134,7 +134,16 @@ mod tests {
             (parsed.kind.as_str(), parsed.major, parsed.minor),
             ("c", Some(7), None)
         );
-        for bad in ["", "bad", "c 7 r", "c 7:1", "c 7:1 x", "d 7:1 r", "c 7:1 rwmr", "c 7:1 r x"] {
+        for bad in [
+            "",
+            "bad",
+            "c 7 r",
+            "c 7:1",
+            "c 7:1 x",
+            "d 7:1 r",
+            "c 7:1 rwmr",
+            "c 7:1 r x",
+        ] {
             assert_eq!(rule(bad), None, "{bad:?}");
         }
     }

@@ -81,7 +81,8 @@ pub(super) fn host(given: &HostConfig) -> Result<Host> {
             "can't create 'AutoRemove' container with restart policy",
         ));
     }
-    refuse(given)?;
+    refuse_foreign(given)?;
+    refuse_storage(given)?;
     let mut host = Host {
         binds: binds(given)?,
         volumes: volumes(given)?,
@@ -119,78 +120,6 @@ pub(super) fn host(given: &HostConfig) -> Result<Host> {
     mounts(given, &mut host)?;
     check_targets(&host)?;
     Ok(host)
-}
-
-fn refuse(given: &HostConfig) -> Result<()> {
-    let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
-<<<<<<< HEAD
-    let resources = &given.resources;
-    let blkio = resources.blkio_weight != 0
-        || resources
-            .blkio_weight_device
-            .as_ref()
-            .is_some_and(|list| !list.is_empty())
-        || [
-            &resources.blkio_device_read_bps,
-            &resources.blkio_device_write_bps,
-            &resources.blkio_device_read_iops,
-            &resources.blkio_device_write_iops,
-        ]
-        .iter()
-        .any(|list| list.as_ref().is_some_and(|list| !list.is_empty()));
-    for (present, what) in [
-        (!given.annotations.is_empty(), "annotations"),
-        (
-            !given.cgroup.is_empty(),
-            "joining a cgroup of another container",
-        ),
-        (
-            !["", "host"].contains(&given.userns_mode.as_str()),
-            "--userns",
-        ),
-        (given.init == Some(true), "--init"),
-        (!given.storage_opt.is_empty(), "--storage-opt"),
-        (blkio, "block I/O limits"),
-        (!resources.cgroup_parent.is_empty(), "--cgroup-parent"),
-        (
-            resources
-                .devices
-                .as_ref()
-                .is_some_and(|list| !list.is_empty()),
-            "--device",
-        ),
-        (some(&resources.device_cgroup_rules), "--device-cgroup-rule"),
-        (
-            resources
-                .device_requests
-                .as_ref()
-                .is_some_and(|list| !list.is_empty()),
-            "--gpus",
-        ),
-        (
-            resources.cpu_realtime_period != 0 || resources.cpu_realtime_runtime != 0,
-            "realtime CPU limits",
-        ),
-        (resources.kernel_memory_tcp != 0, "KernelMemoryTCP"),
-=======
-    let ports = given
-        .port_bindings
-        .as_ref()
-        .is_some_and(|ports| !ports.is_empty());
-    for (present, what) in [
-        (
-            ports || given.publish_all_ports,
-            "publishing ports (-p, -P)",
-        ),
-        (some(&given.links), "--link"),
->>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
-    ] {
-        if present {
-            return Err(Failure::not_yet(what));
-        }
-    }
-    refuse_foreign(given)?;
-    refuse_storage(given)
 }
 
 /// The size of a container's layer: as Docker's own driver, only where the file system can, which
@@ -233,12 +162,12 @@ fn refuse_foreign(given: &HostConfig) -> Result<()> {
     Ok(())
 }
 
-<<<<<<< HEAD
-=======
 /// A group's path from the root, without `..`.
 fn parent(given: &str) -> Result<String> {
     if given.contains('\0') {
-        return Err(Failure::bad_request("invalid cgroup parent: it has a NUL byte"));
+        return Err(Failure::bad_request(
+            "invalid cgroup parent: it has a NUL byte",
+        ));
     }
     Ok(if given.is_empty() {
         String::new()
@@ -256,23 +185,6 @@ fn annotations(given: &HostConfig) -> Result<std::collections::BTreeMap<String, 
     Ok(given.annotations.clone())
 }
 
-fn network(mode: &str) -> Result<Network> {
-    match mode {
-        "bridge" => Ok(Network::Bridge),
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        _ if mode.starts_with("container:") => {
-            Err(Failure::not_yet("sharing the network of another container"))
-        }
-        // There are no user-defined networks yet, so there is none of that name.
-        // No 404: to clients that is an image to be pulled.
-        _ => Err(Failure::bad_request(format!(
-            "failed to set up container networking: network {mode} not found"
-        ))),
-    }
-}
-
->>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 fn capabilities(given: Option<&api::Words>, what: &str) -> Result<Vec<String>> {
     given
         .map(|words| words.0.as_slice())
@@ -336,7 +248,8 @@ mod tests {
     #[test]
     fn what_cannot_be_obeyed_is_refused() {
         let mut given = with_defaults(HostConfig::default(), ApiVersion::MAX);
-        given.init = Some(true);
-        assert_eq!(host(&given).unwrap_err().message, "--init is not built yet");
+        let size = ("foo".to_owned(), "1".to_owned());
+        given.storage_opt.extend([size]);
+        assert_eq!(host(&given).unwrap_err().message, "Unknown option foo");
     }
 }

@@ -89,7 +89,9 @@ mod tests {
         fits("seccomp=builtin", |host| !host.seccomp_unconfined);
         fits("writable-cgroups=true", |host| host.cgroup_writable);
         fits("label=disable", |_| true);
-        fits("systempaths=unconfined", |host| host.system_paths_unconfined);
+        fits("systempaths=unconfined", |host| {
+            host.system_paths_unconfined
+        });
         for (option, text) in [
             ("foo", "invalid --security-opt 1: \"foo\""),
             ("foo=bar", "invalid --security-opt 2: \"foo=bar\""),

@@ -13,11 +13,8 @@ mod create_limits;
 mod create_log;
 mod create_modes;
 mod create_mounts;
-<<<<<<< HEAD
 mod create_networks;
-=======
 mod create_security;
->>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 pub(crate) mod event;
 pub(crate) mod exec;
 pub(crate) mod files;

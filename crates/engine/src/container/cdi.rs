@@ -166,7 +166,11 @@ impl Registry {
             return Err(unknown());
         };
         if !request.ids.is_empty() {
-            return Ok(request.ids.iter().map(|id| format!("{prefix}{id}")).collect());
+            return Ok(request
+                .ids
+                .iter()
+                .map(|id| format!("{prefix}{id}"))
+                .collect());
         }
         let whole = format!("{prefix}all");
         if request.count < 0 && all.contains(&whole) {
@@ -198,7 +202,10 @@ impl Registry {
         }
         let mut edits = Edits::default();
         let mut kinds = std::collections::BTreeSet::new();
-        for (name, (own, common)) in names.iter().filter_map(|name| self.named.get_key_value(name)) {
+        for (name, (own, common)) in names
+            .iter()
+            .filter_map(|name| self.named.get_key_value(name))
+        {
             let kind = name.split('=').next().unwrap_or_default();
             let first = kinds.insert(kind);
             for change in [Some(own), first.then_some(common)].into_iter().flatten() {

@@ -81,11 +81,11 @@ impl Engine {
         if host.network == Network::Bridge && self.config().bridge == Bridge::None {
             host.network = Network::None;
         }
-        let warnings = self.settle_networks(&mut config, &mut host)?;
+        let mut warnings = self.settle_networks(&mut config, &mut host)?;
         let wanted = self.plan_volumes(&mut config, &mut host, &image.config, created_ns)?;
         self.plan_images(&mut host)?;
         check_sources(&host)?;
-        let warnings = super::support::fit(&mut host, &self.0.topology);
+        warnings.extend(super::support::fit(&mut host, &self.0.topology));
         let id = new_id()?;
         let (name, owner) = self.claim_name(name, id)?;
         if let Some(owner) = owner {

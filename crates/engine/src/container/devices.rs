@@ -57,7 +57,9 @@ fn one(source: &str, target: &str, access: &str, all: &mut Devices) -> Result<()
     let failed = |why: &str| {
         Error::new(
             types::ErrorKind::Internal,
-            format!("error gathering device information while adding custom device {source:?}: {why}"),
+            format!(
+                "error gathering device information while adding custom device {source:?}: {why}"
+            ),
         )
     };
     // A link (/dev/disk/by-id/…) stands for what it leads to.
@@ -222,7 +224,12 @@ mod tests {
         let all = resolve(&host("/dev/null", "/dev/nothing")).unwrap();
         let node = &all.nodes[0];
         assert_eq!(
-            (node.kind.as_str(), node.path.as_str(), node.major, node.minor),
+            (
+                node.kind.as_str(),
+                node.path.as_str(),
+                node.major,
+                node.minor
+            ),
             ("c", "/dev/nothing", 1, 3)
         );
         assert_eq!(all.rules[0].access, "r");

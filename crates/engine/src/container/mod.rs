@@ -1,12 +1,9 @@
 //! Containers: one file per verb.
 
 pub(crate) mod attach;
-<<<<<<< HEAD
 pub(crate) mod attachment;
-=======
 mod capabilities;
 mod cdi;
->>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 pub(crate) mod cell;
 mod copy;
 pub(crate) mod create;
@@ -16,14 +13,10 @@ mod files;
 mod health;
 pub(crate) mod list;
 mod logs;
-<<<<<<< HEAD
+mod neighbour;
 pub(crate) mod network;
 mod network_files;
-=======
-mod neighbour;
-mod network;
 mod propagation;
->>>>>>> 91a1f6b (engine, daemon, cli: devices, init, neighbours and the other flags of run)
 pub mod record;
 mod remove;
 mod restart;
@@ -41,6 +34,7 @@ mod wait;
 mod world;
 
 pub use attach::Attachable;
+pub use capabilities::capability_name;
 pub use copy::PathStat;
 pub use create::{CreateRequest, Created};
 pub use exec::{Exec, ExecConfig, ExecState};
@@ -49,7 +43,6 @@ pub use health::word as feeling_word;
 pub use list::{Processes, Snapshot};
 pub use logs::{LogRequest, LogStream};
 pub use remove::Volumes;
-pub use capabilities::capability_name;
 pub use spec::{MASKED_PATHS, READONLY_PATHS};
 pub use stats::{Interface, Sample};
 pub use update::Update;

@@ -110,7 +110,9 @@ fn first_process(config: &Config, host: &Host, facts: &Facts) -> Process {
             .splice(0..0, [INIT_PATH, "--"].map(str::to_owned));
     }
     for entry in &facts.edits.env {
-        let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
+        let name = entry
+            .split_once('=')
+            .map_or(entry.as_str(), |(name, _)| name);
         let known = format!("{name}=");
         process.env.retain(|old| !old.starts_with(&known));
         process.env.push(entry.clone());

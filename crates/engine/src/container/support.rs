@@ -19,7 +19,10 @@ pub(crate) fn fit(host: &mut Host, topology: &Topology) -> Vec<String> {
     let weighs = |(path, _): &(String, u16)| has_weights(topology, path);
     if !host.block_io.weights.iter().all(weighs) {
         host.block_io.weights.clear();
-        warnings.push(format!("{} Weight-device discarded.", lacks("weight_device")));
+        warnings.push(format!(
+            "{} Weight-device discarded.",
+            lacks("weight_device")
+        ));
     }
     warnings.extend(clamped(host));
     warnings
@@ -67,8 +70,8 @@ fn has_weights(topology: &Topology, path: &str) -> bool {
 /// Resource limits above what this process may give are lowered at the start.
 fn clamped(host: &Host) -> Vec<String> {
     const SYS_RESOURCE: u64 = 1 << 24;
-    let may_raise = sys::credentials::capabilities()
-        .is_ok_and(|own| own.effective & SYS_RESOURCE != 0);
+    let may_raise =
+        sys::credentials::capabilities().is_ok_and(|own| own.effective & SYS_RESOURCE != 0);
     let most_files = std::fs::read_to_string("/proc/sys/fs/nr_open")
         .ok()
         .and_then(|text| text.trim().parse::<u64>().ok());
