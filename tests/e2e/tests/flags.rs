@@ -397,20 +397,24 @@ case!(groups_of_its_own_choice, |e| {
         "grep -E '^(0:|[0-9]+:pids)' /proc/self/cgroup | tail -1 | cut -d: -f3 | cut -d/ -f2";
     let wanted = format!("{}\n", &parent[1..]);
     both(e, &["--cgroup-parent", &parent], script, &wanted);
-    // As in Docker it stays: somebody may have set its limits.
-    for hierarchy in std::fs::read_dir("/sys/fs/cgroup")
-        .expect("cgroups")
-        .flatten()
-    {
-        drop(std::fs::remove_dir(hierarchy.path().join(&parent[1..])));
-    }
-    drop(std::fs::remove_dir(format!("/sys/fs/cgroup{parent}")));
     recorded(
         e,
         &["--cgroup-parent", &parent],
         "/HostConfig/CgroupParent",
         &json!(parent),
     );
+    // As in Docker it stays, for somebody may have set its limits; here nobody needs it.
+    let places = std::fs::read_dir("/sys/fs/cgroup")
+        .expect("cgroups")
+        .flatten();
+    let mut places: Vec<_> = places.map(|one| one.path().join(&parent[1..])).collect();
+    places.push(std::path::PathBuf::from(format!("/sys/fs/cgroup{parent}")));
+    testkit::eventually("the parent is empty", || {
+        places
+            .iter()
+            .for_each(|place| drop(std::fs::remove_dir(place)));
+        places.iter().all(|place| !place.exists()).then_some(())
+    });
 });
 
 case!(real_time, |e| {
