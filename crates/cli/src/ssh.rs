@@ -39,6 +39,7 @@ pub(crate) fn connect(to: &Ssh, env: &[(OsString, OsString)]) -> io::Result<Unix
         cwd: Path::new("/"),
         fds: &[theirs.as_fd(), theirs.as_fd(), stderr.as_fd()],
         session: false,
+        foreground: false,
         death_signal: Some(sys::poll::SIGTERM),
     };
     spawn.start().map_err(io::Error::from)?;

@@ -78,15 +78,7 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
         env.push(entry);
     }
     let engine = Engine::open(engine_config(&config), env).await?;
-    let mut listeners = Vec::new();
-    for host in &config.hosts {
-        let failed = |source| Error::Listen {
-            host: host.to_string(),
-            source,
-        };
-        let bound = Listener::bind(host, environment.listen_fds).await;
-        listeners.extend(bound.map_err(failed)?);
-    }
+    let listeners = listen(&config, environment).await?;
     if let Some(path) = &config.pidfile {
         let text = format!("{}\n", std::process::id());
         sys::durable::replace_volatile(path, text.as_bytes(), 0o644).map_err(|source| {
@@ -140,6 +132,20 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
         drop(std::fs::remove_file(path));
     }
     Ok(())
+}
+
+/// Opens every place where clients come.
+async fn listen(config: &Config, environment: &Environment) -> Result<Vec<Listener>, Error> {
+    let mut listeners = Vec::new();
+    for host in &config.hosts {
+        let failed = |source| Error::Listen {
+            host: host.to_string(),
+            source,
+        };
+        let bound = Listener::bind(host, environment.listen_fds).await;
+        listeners.extend(bound.map_err(failed)?);
+    }
+    Ok(listeners)
 }
 
 fn engine_config(config: &Config) -> engine::Config {

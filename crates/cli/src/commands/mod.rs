@@ -64,6 +64,13 @@ pub(crate) fn handler(name: &str) -> Option<Handler> {
         "container unpause" => lifecycle::unpause,
         "container update" => lifecycle::update,
         "container wait" => lifecycle::wait,
+        other => return handler_of_others(other),
+    })
+}
+
+/// Commands that are not about one container.
+fn handler_of_others(name: &str) -> Option<Handler> {
+    Some(match name {
         "context create" => context::create,
         "context inspect" => context::inspect,
         "context ls" => context::list,

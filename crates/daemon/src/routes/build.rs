@@ -26,7 +26,8 @@ pub(crate) async fn build(request: Request) -> Result {
     let (sender, body) = Body::channel();
     let (events, mut told) = mpsc::unbounded_channel();
     // A Dockerfile that cannot be read is the answer; what fails later is part of the stream.
-    let mut work = Box::pin(async move { build::build(&engine, input, asked, events).await });
+    let mut work =
+        Box::pin(async move { Box::pin(build::build(&engine, input, asked, events)).await });
     let first = tokio::select! {
         biased;
         first = told.recv() => first,
