@@ -68,16 +68,7 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
         tracing::warn!("{sentence}");
     }
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
-    // Before the engine: a client that finds the socket waits for its answer.
-    let mut env = vec![OsString::from(
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    )];
-    if let Some(order) = &environment.failpoints {
-        let mut entry = OsString::from("WHARF_FAILPOINTS=");
-        entry.push(order);
-        env.push(entry);
-    }
-    let engine = Engine::open(engine_config(&config), env).await?;
+    let engine = Engine::open(engine_config(&config), shim_environment(environment)).await?;
     let listeners = listen(&config, environment).await?;
     if let Some(path) = &config.pidfile {
         let text = format!("{}\n", std::process::id());
@@ -132,6 +123,19 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> Result<(),
         drop(std::fs::remove_file(path));
     }
     Ok(())
+}
+
+/// What a shim finds in its environment.
+fn shim_environment(environment: &Environment) -> Vec<OsString> {
+    let mut env = vec![OsString::from(
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    )];
+    if let Some(order) = &environment.failpoints {
+        let mut entry = OsString::from("WHARF_FAILPOINTS=");
+        entry.push(order);
+        env.push(entry);
+    }
+    env
 }
 
 /// Opens every place where clients come.

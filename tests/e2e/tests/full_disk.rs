@@ -84,7 +84,17 @@ case!(a_disk_that_fills_while_it_works, |e| {
     fill.args(["if=/dev/zero", "bs=4096", &format!("of={filler}")]);
     Program::start(&mut fill).finish().exits(1);
     // Nothing new, and nothing half-made.
-    client(&["create", "--name", "new", BOX, "true"])
+    // What little room the record file has by itself is used up first.
+    let label = "x".repeat(100_000);
+    let mut fillers = Vec::new();
+    let fits = |name: &str| {
+        let words = ["create", "--name", name, "--label", &label, BOX, "true"];
+        client(&words).code == 0
+    };
+    while fits(&format!("filler{}", fillers.len())) {
+        fillers.push(format!("filler{}", fillers.len()));
+    }
+    client(&["create", "--name", "new", "--label", &label, BOX, "true"])
         .exits(1)
         .complains("the record file could not be written: ");
     client(&["inspect", "new"]).exits(1);
@@ -101,7 +111,9 @@ case!(a_disk_that_fills_while_it_works, |e| {
     ])
     .exits(0)
     .says("exited 137\n");
-    client(&["rm", "-f", "loud", "quiet"]).exits(0);
+    let mut all = vec!["rm", "-f", "loud", "quiet"];
+    all.extend(fillers.iter().map(String::as_str));
+    client(&all).exits(0);
     client(&["ps", "-aq"]).exits(0).says("");
     // With room again the same daemon goes on.
     std::fs::remove_file(&filler).expect("the filler goes");
