@@ -138,7 +138,6 @@ const SAID: &[(&str, State)] = &[
     ("--tlsverify", LATER),
     ("history --platform", LATER),
     ("image inspect --platform", LATER),
-    ("images --all", State::Partly("there are no intermediate images: no builder yet")),
     ("images --tree", LATER),
     ("import --platform", State::Partly("only this machine's")),
     ("load --platform", LATER),

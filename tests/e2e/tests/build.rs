@@ -304,6 +304,22 @@ case!(a_dockerfile_from_elsewhere, |e| {
     forget(e, &[&tag, id.trim()]);
 });
 
+case!(steps_are_shown_when_all_are, |e| {
+    let tag = e.name("steps");
+    let dir = context(e, "steps", "RUN echo a > /a\nRUN echo b > /b\nLABEL x=y\n");
+    build(e, &dir, &["-t", &tag]).exits(0);
+    let count = |words: &[&str]| {
+        let mut all = vec!["images", "-q"];
+        all.extend(words);
+        e.cli(&all).ok().lines().count()
+    };
+    let (few, all) = (count(&[]), count(&["--all"]));
+    assert!(all >= few + 2, "{few} and {all}");
+    assert_eq!(count(&["--all", "--filter", "dangling=true"]), 0);
+    forget(e, &[&tag]);
+    assert_eq!(count(&["--all"]), few - 1, "a build's steps go with it");
+});
+
 case!(triggers_for_children, |e| {
     let (base, child) = (e.name("base"), e.name("child"));
     let dir = context(

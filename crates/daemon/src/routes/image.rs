@@ -1,6 +1,6 @@
 //! Images: list, inspect, history, create (import), load, tag, remove, from-host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::Filters;
 use api::image::{
@@ -11,7 +11,7 @@ use api::progress::Progress;
 use api::{ApiVersion, Keys, Words};
 use engine::{ImageRecord, ImportRequest, Input, RemovedItem};
 use hyper::StatusCode;
-use types::Reference;
+use types::{Digest, Reference};
 
 use super::container_list::{DRIVER, is_named};
 use crate::body::{Body, Sender};
@@ -42,9 +42,15 @@ pub(crate) async fn list(request: Request) -> Result {
         Ok(image.config.created.clone())
     };
     let (before, since) = (created("before")?, created("since")?);
+    // A step of a build is shown when all are asked for, and never as dangling.
+    let parents: BTreeSet<Digest> = images.iter().filter_map(|image| image.parent).collect();
+    let dangling = filters.get("dangling").first();
+    let only_dangling = dangling.is_some_and(|value| value == "1" || value == "true");
+    let with_steps = request.query.is_on("all") && !only_dangling;
     let rows: Vec<ImageSummary> = images
         .iter()
         .filter(|image| wanted(image, &filters))
+        .filter(|image| with_steps || !nameless(image) || !parents.contains(&image.id))
         .filter(|image| before.is_none() || image.config.created < before)
         .filter(|image| since.is_none() || image.config.created > since)
         .map(|image| {
