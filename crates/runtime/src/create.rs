@@ -518,6 +518,10 @@ pub(crate) fn born_or_dead(
             Err(error) if error.errno == Errno::AGAIN => {
                 return Err(Failure::Silent(PATIENCE));
             }
+            // What it says of one that died with words for it unread.
+            Err(error) if error.errno != Errno::CONNRESET => {
+                return Err(host("line to init")(error));
+            }
             _ => (None, None),
         };
         let Some(Message::Pause(why)) = word else {

@@ -508,7 +508,10 @@ mod tests {
         let twice = r#"{"linux": {"namespaces": [{"type": "pid"}, {"type": "pid"}]}}"#;
         assert_eq!(check(twice), "namespace \"pid\" is listed twice");
         let user = r#"{"linux": {"namespaces": [{"type": "user"}]}}"#;
-        assert_eq!(check(user), "unknown namespace \"user\"");
+        assert_eq!(
+            check(user),
+            "user namespaces enabled, but no uid mappings found"
+        );
     }
 
     #[test]
