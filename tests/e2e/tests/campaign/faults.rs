@@ -164,8 +164,10 @@ campaigns! {
     campaign_shim_stop kill_shim_everywhere(Verb::Stop);
 }
 
-/// Returns the exit codes of `die` events of `name` since `since`.
-pub(crate) fn deaths(stage: &Stage, name: &str, since: u64) -> Vec<i64> {
+/// Returns the exit codes of `die` events of `name` since a moment: the round before had containers
+/// of the same name, and may have ended in the same second.
+pub(crate) fn deaths(stage: &Stage, name: &str, moment: std::time::Duration) -> Vec<i64> {
+    let since = moment.as_secs();
     let until = since + 1_000_000;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let until = until.min(now.expect("after 1970").as_secs() + 1);
@@ -176,6 +178,7 @@ pub(crate) fn deaths(stage: &Stage, name: &str, since: u64) -> Vec<i64> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     events
         .filter(|event| event["Action"] == "die" && event["Actor"]["Attributes"]["name"] == *name)
+        .filter(|event| event["timeNano"].as_u64().map(u128::from) >= Some(moment.as_nanos()))
         .filter_map(|event| {
             event["Actor"]["Attributes"]["exitCode"]
                 .as_str()?
@@ -201,7 +204,7 @@ fn campaign_shim_moments() {
         let (wait_ms, choice) = (dice.below(120), dice.next());
         stage = stage.round(&mut faults, &format!("round {round}"), |stage| {
             let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            let since = since.expect("after 1970").as_secs();
+            let since = since.expect("after 1970");
             let names = ["one", "two", "three"];
             for name in names {
                 stage.create(name).expect("an answer").is(201);
